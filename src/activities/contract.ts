@@ -1,0 +1,85 @@
+import type { Facts, HostSpec, Json } from '../plan/plan.ts';
+
+/** Secret name → ciphertext for the workers' age recipient, base64. */
+export type Sealed = Readonly<Record<string, string>>;
+
+/** One operation to bring about on one host. */
+export interface Step {
+  /** Names the receipt and the remote job: `<first execution run id>/<stage id>`. */
+  readonly receipt: string;
+  readonly operation: string;
+  readonly args: Json;
+  /** Raised by the workflow, only after an attempt ended for good and the state still does not hold. */
+  readonly generation: number;
+  /** Milliseconds for this step. */
+  readonly timeout: number;
+}
+
+/** Every host activity takes this one object. */
+export interface Task {
+  readonly cluster: string;
+  /** Rises with every rollout of the cluster: fences off attempts of older ones. */
+  readonly revision: number;
+  readonly host: HostSpec;
+  readonly steps: readonly Step[];
+  /** The facts that the steps need, and the host's key. */
+  readonly facts: Facts;
+  /** What the steps and the access to the host need. */
+  readonly sealed: Sealed;
+}
+
+/** What became of one step. `changed` also when an earlier attempt of this rollout made the change. */
+export interface Result {
+  readonly changed: boolean;
+  readonly facts?: Readonly<Record<string, string>>;
+}
+
+/** What a survey says of one step. `commands` (secrets as `$name`) only when asked for. */
+export interface Finding {
+  readonly is: 'yes' | 'no' | 'unknown';
+  readonly now?: string;
+  readonly wanted?: string;
+  readonly why?: string;
+  readonly commands?: string;
+  readonly facts?: Readonly<Record<string, string>>;
+}
+
+/** What a look at a host found: a finding a step, in their order. */
+export interface SurveyResult {
+  readonly hostKey: string;
+  readonly findings: readonly Finding[];
+}
+
+export type Activity = (task: Task) => Promise<readonly Result[]>;
+export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
+
+/** Makes the secrets that are missing, sealed at once. */
+export type GenerateSecrets = (wanted: {
+  readonly secrets: Readonly<Record<string, { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }>>;
+}) => Promise<Sealed>;
+
+/** What the reader of a failure can do about it. */
+export type FailureType =
+  | 'Unreachable'
+  | 'AuthenticationFailed'
+  | 'HostKeyChanged'
+  | 'PackageManagerLocked'
+  | 'CommandFailed'
+  | 'NotConverged'
+  | 'NoSpace'
+  | 'StateUnknown'
+  | 'GateClosed'
+  | 'UnknownOperation'
+  | 'InvalidArguments'
+  | 'Superseded'
+  | 'Unexpected';
+
+/** First detail of every classified failure. */
+export interface FailureDetail {
+  /** Results of the steps before the one that failed. */
+  readonly results: readonly Result[];
+  /** The last 40 lines of the remote log, control characters escaped. */
+  readonly log?: string;
+  /** What to do about it. */
+  readonly hint?: string;
+}

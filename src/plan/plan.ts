@@ -1,0 +1,135 @@
+/** Everything that crosses the Temporal boundary is plain JSON. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
+/** A host as operations and activities see it. Secrets stand as names. */
+export interface HostSpec {
+  readonly name: string;
+  readonly site: string;
+  /** Allotted once and kept for the host's life: its subnet and its member number follow from it. */
+  readonly index: number;
+  readonly address: string;
+  readonly port: number;
+  readonly user: string;
+  /** `SHA256:…`, if the spec pins it. */
+  readonly hostKey?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Names of secrets. */
+  readonly access: {
+    readonly password?: string;
+    readonly privateKey?: string;
+    readonly passphrase?: string;
+    readonly sudoPassword?: string;
+  };
+}
+
+/** fact → host → value. Small and public (at most 256 bytes each): what hosts must know of each other. */
+export type Facts = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** The fact that holds the key a host showed when it was first met. */
+export const HOST_KEY = 'host.key';
+
+export type Order = 'all' | { readonly rolling: number } | { readonly by: string; readonly first: readonly string[] };
+
+/** How far a stage reaches before the next may begin. A host-scoped stage has no barrier, hence no order either. */
+export type Extent =
+  | { readonly scope: 'host' }
+  | { readonly scope: 'site' | 'cluster'; readonly on: 'each' | 'one'; readonly order: Order; readonly gate?: Gate };
+
+/** What must hold on the hosts just done before the next ones go. */
+export interface Gate {
+  readonly operation: string;
+  readonly args: Json;
+  readonly secrets: readonly string[];
+}
+
+/**
+ * - `preflight`: asked by the survey only; where it says no, nothing is changed anywhere.
+ * - `change`: brought about where it is not so.
+ * - `check`: cannot be brought about; waited for, up to its timeout.
+ */
+export type Kind = 'preflight' | 'change' | 'check';
+
+/** What the interpreter must know of an operation. It stands in the plan, since workflows know no role. */
+export interface Traits {
+  readonly operation: string;
+  readonly kind: Kind;
+  /** Milliseconds for the whole step. */
+  readonly timeout: number;
+  /** Seconds at most, so that it may share an activity with its neighbours. */
+  readonly brief: boolean;
+  /** Facts of other hosts that it takes. */
+  readonly needs: readonly string[];
+  /** Why it cannot be taken back, if so. */
+  readonly irreversible?: string;
+}
+
+/** One operation over a set of hosts with shared arguments. */
+export type Stage = Traits &
+  Extent & {
+    /** Unique in the plan: `03-docker.install`. */
+    readonly id: string;
+    /** A verb phrase: `install Docker`. With the host before it, at most 60 characters. */
+    readonly title: string;
+    readonly hosts: readonly string[];
+    readonly args: Json;
+    /** Names of the secrets that its commands use. */
+    readonly secrets: readonly string[];
+    /** Skipped where the rollout has changed nothing: proof that costs more than a look. */
+    readonly afterChange?: true;
+    /** Consecutive stages with one lane number may share an activity. */
+    readonly lane: number;
+  };
+
+/** Stages that the sites can run without hearing of each other, or one that spans the cluster. */
+export interface Segment {
+  readonly scope: 'site' | 'cluster';
+  /** Ids of stages. */
+  readonly stages: readonly string[];
+}
+
+/** Where a secret comes from. `spec`: sealed by the client; `generated`: made by a worker once in a cluster's life. */
+export type SecretSource =
+  | { readonly from: 'spec' }
+  | { readonly from: 'worker'; readonly entry: string }
+  | { readonly from: 'generated'; readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' };
+
+/** What happens after a step has failed for good. */
+export type OnFailure = 'pause' | 'rollback' | 'continue';
+
+/** A rollout as data: the same cluster and knowledge give the same plan, and a digest that holds for exactly it. */
+export interface Plan {
+  readonly version: 1;
+  readonly cluster: string;
+  /** `apply` rolls out; `verify` only checks. */
+  readonly purpose: 'apply' | 'verify';
+  readonly hosts: readonly HostSpec[];
+  readonly stages: readonly Stage[];
+  readonly segments: readonly Segment[];
+  readonly secrets: Readonly<Record<string, SecretSource>>;
+  /** How many hosts may be parked before the rollout counts as failed. */
+  readonly budget: number;
+  readonly onFailure: OnFailure;
+  /** Failure class → how long to wait before each further attempt, in milliseconds. */
+  readonly patience: Readonly<Record<string, readonly number[]>>;
+  /** Where the result can be seen, for the last lines of an apply. */
+  readonly outputs: readonly { readonly title: string; readonly value: string }[];
+}
+
+/** What is known of a cluster before a plan is made. */
+export interface Knowledge {
+  /** Host → index, kept for ever. */
+  readonly indexes: Readonly<Record<string, number>>;
+}
+
+/** Hosts in the waves in which they go. */
+export function waves(order: Order, hosts: readonly string[], facts: Facts): readonly (readonly string[])[] {
+  if (order === 'all') return [hosts];
+  if ('rolling' in order) {
+    const { rolling } = order;
+    return Array.from({ length: Math.ceil(hosts.length / rolling) }, (_, n) =>
+      hosts.slice(n * rolling, (n + 1) * rolling),
+    );
+  }
+  const isFirst = (host: string) => order.first.includes(facts[order.by]?.[host] ?? '');
+  return [...hosts.filter(isFirst), ...hosts.filter((host) => !isFirst(host))].map((host) => [host]);
+}

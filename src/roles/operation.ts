@@ -1,0 +1,122 @@
+import type * as z from 'zod';
+import type { Extent, Facts, Gate, HostSpec, Json, Stage } from '../plan/plan.ts';
+import type { Output, Question, Script } from '../ssh/command.ts';
+
+export type No = { readonly is: 'no'; readonly now: string; readonly wanted: string };
+
+/** What a probe's answer means, and what other hosts may know of it. */
+export type Verdict<Fact extends string = string> = (
+  | { readonly is: 'yes' }
+  | No
+  | { readonly is: 'unknown'; readonly why: string }
+) & {
+  readonly facts?: Readonly<Partial<Record<Fact, string>>>;
+};
+
+type Table<Fact extends string> = Readonly<Record<Fact, Readonly<Record<string, string>>>>;
+
+/** As a method, so that operations with different arguments fit into one list. */
+interface Revert<Args> {
+  revert(host: HostSpec, args: Args): Script;
+}
+
+/**
+ * A state of a host, as pure functions: how to ask for it, what the answer means, how to bring it about, how to take it back.
+ * They describe; the performer in `activities/` acts. So one round trip can ask many, and a dry run can show all.
+ */
+interface Common<Args, Fact extends string> {
+  /** Facts of other hosts that it takes. */
+  readonly needs?: readonly Fact[];
+  /** Seconds, so it may share an activity with its neighbours. */
+  readonly brief?: boolean;
+  /** Milliseconds; two minutes unless told. */
+  readonly timeout?: number;
+  /** Read-only. Exit codes of 126 and above mean `unknown`, never "no". */
+  probe(host: HostSpec, args: Args, facts: Table<Fact>): Question;
+  judge(output: Output, host: HostSpec, args: Args, facts: Table<Fact>): Verdict;
+}
+
+interface Change<Args, Fact extends string> extends Common<Args, Fact> {
+  readonly kind?: 'change';
+  /** `restore` puts back the files that `apply` saved. */
+  readonly undo: 'restore' | Revert<Args>['revert'] | { readonly irreversible: string };
+  /** Milliseconds that the state may take to show after `apply` has ended; none unless told. */
+  readonly settle?: number;
+  apply(host: HostSpec, args: Args, verdict: No, facts: Table<Fact>): Script;
+}
+
+interface Check<Args, Fact extends string> extends Common<Args, Fact> {
+  readonly kind: 'preflight' | 'check';
+}
+
+export type Behaviour<Args, Fact extends string> = Change<Args, Fact> | Check<Args, Fact>;
+
+interface Named<Args> {
+  /** `role.operation`: the activity's type, what the Web UI shows, what to search the code for. */
+  readonly name: string;
+  readonly args: z.ZodType<Args>;
+  /** This operation as a stage of a plan. */
+  over(hosts: readonly HostSpec[], title: string, args: Args, options?: StageOptions): Stage;
+  /** This operation as what must hold before the next hosts go. */
+  gate(args: Args, secrets?: readonly string[]): Gate;
+}
+
+export type Operation<Args = Json, Fact extends string = string> = Behaviour<Args, Fact> & Named<Args>;
+
+export interface StageOptions {
+  /** Names of the secrets that probes and scripts use. */
+  readonly secrets?: readonly string[];
+  /** Only where this rollout has changed something. */
+  readonly afterChange?: true;
+  /** A barrier; without one every host goes at its own pace. */
+  readonly barrier?: Exclude<Extent, { readonly scope: 'host' }>;
+}
+
+const HOST_SCOPED: Extent = { scope: 'host' };
+
+/** An operation, with `args` both the type its author sees and the check that an old plan's arguments pass. */
+export function operation<Args extends Json, const Fact extends string = never>(
+  name: `${string}.${string}`,
+  args: z.ZodType<Args>,
+  behaviour: Behaviour<Args, Fact>,
+): Operation<Args, Fact> {
+  const { kind = 'change', brief = false, timeout = 120_000, needs = [] } = behaviour;
+  const irreversible = 'undo' in behaviour && typeof behaviour.undo === 'object' ? behaviour.undo : {};
+  return {
+    ...behaviour,
+    name,
+    args,
+    over: (hosts, title, values, { secrets = [], afterChange, barrier } = {}) => ({
+      ...irreversible,
+      ...(barrier ?? HOST_SCOPED),
+      ...(afterChange && { afterChange }),
+      secrets,
+      id: '', // given by the compiler, as is the lane
+      lane: -1,
+      title,
+      operation: name,
+      kind,
+      hosts: hosts.map((host) => host.name),
+      args: values,
+      brief,
+      timeout,
+      needs,
+    }),
+    gate: (values, secrets = []) => ({ operation: name, args: values, secrets }),
+  };
+}
+
+export const yes = <Fact extends string>(facts?: Readonly<Record<Fact, string>>): Verdict => ({
+  is: 'yes',
+  ...(facts && { facts }),
+});
+export const no = (now: string, wanted: string): Verdict => ({ is: 'no', now, wanted });
+export const unknown = (why: string): Verdict => ({ is: 'unknown', why });
+
+/** Most judgements: is what stands there what is wanted? */
+export const same = (now: string, wanted: string): Verdict => (now === wanted ? yes() : no(now || 'nothing', wanted));
+
+/** The facts an operation asked for, each with a table even where nobody has published it yet. */
+export function tables(needed: Pick<Operation, 'needs'>, facts: Facts): Facts {
+  return Object.fromEntries((needed.needs ?? []).map((fact) => [fact, facts[fact] ?? {}]));
+}

@@ -1,0 +1,62 @@
+import type { Command, Output } from './command.ts';
+
+/** How to reach a machine and who to be there. Secrets are values here: it never leaves the worker's memory. */
+export interface Target {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password?: string;
+  readonly privateKey?: string;
+  readonly passphrase?: string;
+  /** For `sudo`; without it the login password is tried. Never sent where sudo does not ask. */
+  readonly sudoPassword?: string;
+  /** `SHA256:…` of the key that the machine must show. Without it the first one is taken and reported. */
+  readonly hostKey?: string;
+}
+
+/** Values of the variables that a command uses, by shell variable name. */
+export type Values = Readonly<Record<string, string>>;
+
+/** A change to carry out at most once. */
+export interface Job {
+  /** 32 hexadecimal digits. The same key follows the job that is there instead of starting another. */
+  readonly key: string;
+  readonly script: Command;
+  readonly values: Values;
+  /** Rises with every rollout and attempt: a job that holds a lower one than the host has seen is refused. */
+  readonly fence: number;
+  /** Milliseconds until the host itself ends the script. */
+  readonly timeout: number;
+}
+
+/** What a caller may watch and end. */
+export interface Watch {
+  /** Where in the job's log to begin, in bytes. */
+  readonly offset?: number;
+  /** Each piece of the log, with the offset after it. */
+  readonly onLog?: (chunk: Buffer, offset: number) => void;
+  /** Called every few seconds while the job runs, silent or not. */
+  readonly onAlive?: () => void;
+  /** Ends the remote process and rejects. */
+  readonly cancel?: AbortSignal;
+  /** Lets go of the job, which runs on; rejects. For a worker that shuts down. */
+  readonly detach?: AbortSignal;
+}
+
+/** A connection to a machine. Rejects only when there is no answer: an exit status is an answer. */
+export interface Host {
+  /** `SHA256:…` of the key that the machine showed. */
+  readonly hostKey: string;
+  /** Asks everything in one round trip, as root. Read-only by convention. Times out as a whole after `timeout` ms. */
+  ask(
+    questions: readonly Command[],
+    values: Values,
+    options?: { timeout?: number; cancel?: AbortSignal },
+  ): Promise<readonly Output[]>;
+  /** Changes the host, as a remote job. stdout of the output is the end of the log (both streams). */
+  run(job: Job, watch?: Watch): Promise<Output>;
+}
+
+/** Gives a pooled connection, or rejects with an error of `errors.ts`. */
+export type Connect = (target: Target) => Promise<Host>;
