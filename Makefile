@@ -1,0 +1,35 @@
+# Two commands do everything: `make demo` and `make test`. Both install what they need, and share their caches.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+FARWEAVE := ./bin/farweave
+
+.PHONY: help demo demo-down test unit lint format bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: node_modules/.ready ## Three hosts in three data centers, and a NodeBB cluster rolled out onto them
+	@$(FARWEAVE) demo up
+
+demo-down: node_modules/.ready ## Take the demo away again; only caches stay
+	@$(FARWEAVE) demo down
+
+test: node_modules/.ready ## Run all tests, the rollout on lab hosts included
+	@node_modules/.bin/node test/run.ts
+
+unit: node_modules/.ready ## Run only what takes milliseconds
+	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" vitest run --project unit
+
+lint: node_modules/.ready ## Check style, types and dead code
+	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" sh -c 'npm run --silent typecheck && npm run --silent lint'
+
+format: node_modules/.ready ## Format the code
+	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" npm run --silent format
+
+clean: ## Remove dependencies and state of this checkout; caches of others stay
+	rm -rf node_modules .farweave
+
+# Dependencies, and the pinned Node. Install scripts run only for the packages that package.json allows.
+node_modules/.ready: package-lock.json scripts/bootstrap.sh
+	@sh scripts/bootstrap.sh
+	@touch $@
