@@ -27,6 +27,8 @@ interface Revert<Args> {
 interface Common<Args, Fact extends string> {
   /** Facts of other hosts that it takes. */
   readonly needs?: readonly Fact[];
+  /** Facts that its verdicts carry: what needs them waits for it. Missing: whatever is named after its role. */
+  readonly publishes?: readonly string[];
   /** Seconds, so it may share an activity with its neighbours. */
   readonly brief?: boolean;
   /** Milliseconds; two minutes unless told. */

@@ -11,9 +11,16 @@ export const hostNames = z
   .describe('Names of hosts. Missing: all hosts of the cluster.')
   .optional();
 
+/** A data center. */
+export interface Site {
+  /** IANA name, such as `Europe/Amsterdam`. */
+  readonly timezone?: string;
+}
+
 /** What a role may know of the cluster when it lays out its stages. */
 export interface Context {
   readonly cluster: string;
+  readonly sites: Readonly<Record<string, Site>>;
   /** Every host of the cluster. */
   readonly hosts: readonly HostSpec[];
   /** The hosts that this role is for. */
@@ -37,7 +44,7 @@ export interface Problem {
 /** What can be rolled out: a section of the spec, and the states of hosts that follow from it, in order. */
 export interface Role<Config = unknown> {
   readonly name: string;
-  /** Where its section stands in cluster.yaml, if not at `roles.<name>`. */
+  /** Where its section stands in cluster.yaml, if not at `roles.<name>`: one key at the top, such as `['network']`. */
   readonly section?: readonly string[];
   /** Strict: an unknown key is an error. Every field has a description, which is its documentation. */
   readonly config: z.ZodType<Config>;
