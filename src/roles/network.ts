@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import type { HostSpec } from '../plan/plan.ts';
 
 /** What every driver gives, as data: it travels in the arguments of operations. */
@@ -12,6 +13,15 @@ export interface Network {
   readonly mtu: number;
 }
 
+/** A network as it stands in an operation's arguments. */
+export const networkArgs: z.ZodType<Network> = z.object({
+  driver: z.literal('wireguard'),
+  range: z.string(),
+  prefix: z.number(),
+  domain: z.string(),
+  mtu: z.number(),
+});
+
 /** A name under the cluster's domain. The same name with several addresses is round robin. */
 export interface DnsRecord {
   /** Without the domain: `node0`. */
@@ -21,6 +31,10 @@ export interface DnsRecord {
 
 /** The Docker network on every host. */
 export const BRIDGE = 'farweave';
+
+/** The interface of that network, and the interface of the mesh. */
+export const BRIDGE_INTERFACE = 'farweave0';
+export const MESH_INTERFACE = 'fw0';
 
 /** Fixed places of containers in their host's subnet. The host's own addresses are the first (bridge) and the last (mesh) one. */
 export const SLOTS = { mongodb: 10, nodebb: 20 } as const;

@@ -42,6 +42,11 @@ interface Change<Args, Fact extends string> extends Common<Args, Fact> {
   readonly kind?: 'change';
   /** `restore` puts back the files that `apply` saved. */
   readonly undo: 'restore' | Revert<Args>['revert'] | { readonly irreversible: string };
+  /**
+   * With `restore`: what follows once the files are back, such as a restart of the service that reads them.
+   * Part of the same undo, hence of the same remote job. Must hold for files that are gone as well.
+   */
+  restored?(host: HostSpec, args: Args): Script;
   /** Milliseconds that the state may take to show after `apply` has ended; none unless told. */
   readonly settle?: number;
   apply(host: HostSpec, args: Args, verdict: No, facts: Table<Fact>): Script;

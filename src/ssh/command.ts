@@ -129,6 +129,11 @@ export function writing(path: string, content: Text | string, { mode = '0644', o
   };
 }
 
+/** Exit code 0 where a file holds exactly this. For probes: what is wanted goes to the host, nothing of what is there comes back. */
+export function holds(path: string, content: Text | string): Command {
+  return sh`printf %s ${words(content)} | cmp -s - ${path}`;
+}
+
 const SAFE = /^[\w@%+=:,./-]+$/;
 
 /** One shell word. */
