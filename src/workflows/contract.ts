@@ -29,6 +29,8 @@ export const rollbackSignal = defineSignal<[Note?]>('rollback');
 /** To the sites, when one of them has failed: finish what runs, begin nothing. */
 export const haltSignal = defineSignal('halt');
 export const progressQuery = defineQuery<Progress>('progress');
+/** The plan it began with: progress names stages and hosts only by their ids. */
+export const planQuery = defineQuery<Plan>('plan');
 
 export interface Note {
   readonly by?: string;
