@@ -1,6 +1,6 @@
 import type { Facts, HostSpec, Json } from '../plan/plan.ts';
 
-/** Secret name → ciphertext for the workers' age recipient, base64. */
+/** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
 export type Sealed = Readonly<Record<string, string>>;
 
 /** One operation to bring about on one host. */
@@ -20,6 +20,8 @@ export interface Task {
   readonly cluster: string;
   /** Rises with every rollout of the cluster: fences off attempts of older ones. */
   readonly revision: number;
+  /** Rises from rollout to rollout and from step to step of a host: what a late attempt of an older one would do is refused. */
+  readonly fence: number;
   readonly host: HostSpec;
   readonly steps: readonly Step[];
   /** The facts that the steps need, and the host's key. */
@@ -51,6 +53,14 @@ export interface SurveyResult {
 }
 
 export type Activity = (task: Task) => Promise<readonly Result[]>;
+/** Takes back one step, if this rollout's receipt for it is there. */
+export type Undo = Activity;
+/** Waits until every step holds. Results: none changed. */
+export type Gatekeeper = Activity;
+/** Drops the receipts of the rollout, whose settled steps nobody is going to undo. */
+export type Settle = (
+  task: Omit<Task, 'steps' | 'facts'> & { readonly facts: Facts; readonly rollout: string },
+) => Promise<void>;
 export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
 
 /** Makes the secrets that are missing, sealed at once. */
@@ -82,4 +92,6 @@ export interface FailureDetail {
   readonly log?: string;
   /** What to do about it. */
   readonly hint?: string;
+  /** What ran on the host has ended for good: another attempt needs a raised generation, or it would be shown this end again. */
+  readonly ended?: true;
 }

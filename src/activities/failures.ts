@@ -1,0 +1,75 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { printable, SshError, type SshErrorCode } from '../ssh/errors.ts';
+import type { FailureDetail, FailureType } from './contract.ts';
+
+/** What a failure of `src/ssh` means to the reader. `ended`: the job on the host is over, so that a new attempt needs a new one. */
+const CLASSES: Readonly<Record<SshErrorCode, Readonly<{ type: FailureType; ended?: true }>>> = {
+  Unreachable: { type: 'Unreachable' },
+  LinkLost: { type: 'Unreachable' },
+  AuthenticationFailed: { type: 'AuthenticationFailed' },
+  SudoRefused: { type: 'AuthenticationFailed' },
+  HostKeyChanged: { type: 'HostKeyChanged' },
+  NoSpace: { type: 'NoSpace', ended: true },
+  Fenced: { type: 'Superseded' },
+  TimedOut: { type: 'CommandFailed', ended: true },
+  JobLost: { type: 'CommandFailed', ended: true },
+  Cancelled: { type: 'CommandFailed', ended: true },
+  KeyConflict: { type: 'Unexpected', ended: true },
+  Detached: { type: 'Unexpected' },
+  ProtocolError: { type: 'Unexpected' },
+};
+
+/** By convention scripts of roles end with these exit codes: EX_TEMPFAIL where another holds the package manager, and 28 (ENOSPC). */
+const EXIT_CODES: Readonly<Record<number, Readonly<{ type: FailureType; hint: string }>>> = {
+  75: { type: 'PackageManagerLocked', hint: 'Another process holds the package manager: wait for it to end.' },
+  28: { type: 'NoSpace', hint: 'Make room on the disk of this host.' },
+};
+
+/** Never retried by the activity's own policy: that is for lost workers. The workflow retries by type. */
+export function failure(type: FailureType, message: string, detail: Partial<FailureDetail> = {}): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable: true, details: [{ results: [], ...detail }] });
+}
+
+/** A script that ended, but not with 0. `log` is the end of what it wrote. */
+export function exitFailure(exitCode: number, log: string): ApplicationFailure {
+  const { type = 'CommandFailed', hint } = EXIT_CODES[exitCode] ?? {};
+  const last = lastLines(log, 1).slice(0, 300);
+  const message = `exit code ${exitCode}${last && `: ${last}`}`;
+  return failure(type, message, { log: lastLines(log, 40), ended: true, ...(hint !== undefined && { hint }) });
+}
+
+/** A cancellation that tells, like any failure, what had been done before it. */
+export const cancelled = (detail: FailureDetail) => new CancelledFailure('cancelled', [detail]);
+
+/** The only failure that the activity's own policy retries. */
+export const handedOver = () =>
+  ApplicationFailure.retryable('the worker shut down; the next one follows what runs on the host', 'WorkerShutdown');
+
+/** As a failure of the activity. `where` comes before the message; what is known of it goes into its detail; `redact` takes out secrets. */
+export function classify(
+  error: unknown,
+  where: string,
+  known: Partial<FailureDetail> = {},
+  redact: (text: string) => string = (text) => text,
+): ApplicationFailure {
+  if (error instanceof ApplicationFailure && error.nonRetryable !== true) return error;
+  const { type, message, detail } = read(error);
+  const { log, ...rest } = { ...known, ...detail };
+  return failure(type, redact(`${where}: ${message}`), { ...rest, ...(log !== undefined && { log: redact(log) }) });
+}
+
+function read(error: unknown): { type: FailureType; message: string; detail: Partial<FailureDetail> } {
+  if (error instanceof ApplicationFailure) {
+    const { results: _, ...detail } = (error.details?.[0] ?? {}) as FailureDetail;
+    return { type: error.type as FailureType, message: error.message, detail };
+  }
+  if (!(error instanceof SshError)) return { type: 'Unexpected', message: String(error), detail: {} };
+  const { type, ended } = CLASSES[error.code];
+  const log = error.log === undefined ? {} : { log: lastLines(error.log, 40) };
+  return { type, message: error.message, detail: { hint: error.hint, ...log, ...(ended && { ended }) } };
+}
+
+/** The end of a log in a form that is safe to print. */
+export function lastLines(log: string, count: number): string {
+  return printable(log.trimEnd().split('\n').slice(-count).join('\n'));
+}

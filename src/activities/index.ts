@@ -1,0 +1,48 @@
+import { Context } from '@temporalio/activity';
+import type { Operation } from '../roles/operation.ts';
+import type { Role } from '../roles/role.ts';
+import type { Connect } from '../ssh/host.ts';
+import type { Activity, GenerateSecrets, Settle, Survey } from './contract.ts';
+import { failure } from './failures.ts';
+import { createPerformer } from './performer.ts';
+import { createGenerate, createSecrets } from './secrets.ts';
+import type { Vault } from './vault.ts';
+
+export interface Dependencies {
+  readonly connect: Connect;
+  readonly roles: readonly Role[];
+  readonly vault: Vault;
+  /** The worker's own allowlist of secrets. */
+  readonly entries?: Readonly<Record<string, string>>;
+}
+
+/** Every operation is an activity type of its own, so that the Web UI and a search of the code speak of the same thing. */
+export function createActivities({
+  connect,
+  roles,
+  vault,
+  entries = {},
+}: Dependencies): Record<string, Activity | Survey | Settle | GenerateSecrets> {
+  const operations = new Map<string, Operation>(
+    roles.flatMap((role) => role.operations).map((operation) => [operation.name, operation]),
+  );
+  const perform = createPerformer({ connect, open: createSecrets(vault, entries) }, operations);
+  const own = [...operations.keys()].flatMap((name) => [
+    [name, perform.converge],
+    [`${name}.undo`, perform.undo],
+  ]);
+  return {
+    ...Object.fromEntries(own),
+    'host.survey': perform.survey,
+    'host.converge': perform.converge,
+    'host.gate': perform.gate,
+    'host.settle': perform.settle,
+    'secrets.generate': createGenerate(vault),
+    // Without it the SDK retries for ever, in the hope that another worker knows the type.
+    default: () => {
+      const message = `no worker here knows ${Context.current().info.activityType}`;
+      const hint = 'The plan is newer than the workers: upgrade the workers.';
+      return Promise.reject(failure('UnknownOperation', message, { hint }));
+    },
+  };
+}

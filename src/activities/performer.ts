@@ -1,0 +1,138 @@
+import type { Operation, Verdict } from '../roles/operation.ts';
+import { JobLost } from '../ssh/errors.ts';
+import * as receipts from '../ssh/receipt.ts';
+import * as before from './before.ts';
+import type { Activity, Finding, Result, Settle, Step, Survey } from './contract.ts';
+import { failure } from './failures.ts';
+import { awaitState, describe, type State, wrong } from './state.ts';
+import { firstKey, type Tools, type Visit, visiting } from './visit.ts';
+
+/** Carries out what operations describe: ask, judge, leave a receipt, change, ask again. */
+export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Operation>) {
+  /** All questions of a host in one round trip. With `explain`, what would run to make it so. */
+  const survey: Survey = (task) =>
+    visiting(
+      tools,
+      task,
+      async (visit) => {
+        visit.where = `survey of ${visit.host.name}`;
+        const states = task.steps.map((step) => describe(operations, visit, step));
+        const hostKey = await visit.hostKey();
+        const answers = states.length > 0 ? await visit.ask(states.map((state) => state.probe)) : [];
+        const explain = task.explain === true;
+        return { hostKey, findings: states.map((state, n) => found(visit, state, state.judge(answers[n]!), explain)) };
+      },
+      { guessing: task.explain === true },
+    );
+
+  /** The steps in order, up to the first that fails. */
+  const converge: Activity = (task) =>
+    visiting(tools, task, async (visit) => {
+      const key = await firstKey(visit);
+      for (const [n, step] of task.steps.entries()) {
+        visit.where = `${step.operation} on ${visit.host.name}`;
+        visit.says(step, `${n + 1} of ${task.steps.length}`);
+        const { changed, facts } = await bringAbout(visit, step, describe(operations, visit, step));
+        const all = { ...(n === 0 && key), ...facts };
+        visit.results.push(Object.keys(all).length > 0 ? { changed, facts: all } : { changed });
+      }
+      return visit.results;
+    });
+
+  /** Asks until the steps hold; what does not within its time is a gate that stays closed. */
+  const gate: Activity = (task) =>
+    visiting(tools, task, async (visit) => {
+      for (const step of task.steps) {
+        visit.where = `gate ${step.operation} on ${visit.host.name}`;
+        visit.says(step, 'gate');
+        const verdict = await awaitState(visit, describe(operations, visit, step), Date.now() + step.timeout);
+        if (verdict.is !== 'yes') throw failure('GateClosed', wrong(verdict));
+        visit.results.push({ changed: false });
+      }
+      return visit.results;
+    });
+
+  /** Only what this rollout changed: where its receipt is missing there is nothing to take back. */
+  const undo: Activity = (task) =>
+    visiting(tools, task, async (visit) => {
+      for (const step of task.steps) {
+        visit.where = `undo of ${step.operation} on ${visit.host.name}`;
+        visit.says(step, 'undo');
+        visit.results.push({ changed: await takeBack(visit, step, describe(operations, visit, step)) });
+      }
+      return visit.results;
+    });
+
+  const settle: Settle = (task) =>
+    visiting(tools, task, async (visit) => {
+      visit.where = `settling ${visit.host.name}`;
+      await visit.ask([receipts.dropAll(task.rollout), before.forget(task.rollout)]);
+    });
+
+  return { survey, converge, gate, undo, settle };
+}
+
+async function bringAbout(visit: Visit, step: Step, state: State): Promise<Result> {
+  const { operation } = state;
+  const deadline = Date.now() + step.timeout;
+  if (!('apply' in operation)) {
+    const verdict = await awaitState(visit, state, operation.kind === 'check' ? deadline : 0);
+    if (verdict.is === 'yes') return result(false, verdict);
+    throw failure(verdict.is === 'no' ? 'NotConverged' : 'StateUnknown', wrong(verdict));
+  }
+
+  const questions = [state.probe, receipts.find(step.receipt), before.asking(step.receipt)];
+  const [answer, receipt, noted] = await visit.ask(questions);
+  const now = state.judge(answer!);
+  const earlier = before.parse(noted!, step.generation);
+  // Where an attempt of this generation has begun, it is followed to its end, whatever the state is by now.
+  if (!earlier && now.is === 'yes') return result(receipt!.exitCode === 0, now);
+  if (!earlier && now.is === 'unknown') throw failure('StateUnknown', now.why);
+  const verdict = earlier?.verdict ?? now;
+  if (verdict.is !== 'no') throw failure('StateUnknown', 'neither yes nor no');
+
+  const change = operation.apply(visit.host, state.args, verdict, state.facts);
+  const noting = before.noting(step.receipt, { generation: step.generation, verdict }, change);
+  try {
+    await visit.run(step, 'apply', receipts.leave(step.receipt, noting));
+  } catch (error) {
+    // Lost with its host, perhaps after its last change: the state decides.
+    const after = error instanceof JobLost ? await awaitState(visit, state, 0) : undefined;
+    if (after?.is === 'yes') return result(true, after);
+    throw error;
+  }
+  const after = await awaitState(visit, state, Date.now() + (operation.settle ?? 0));
+  if (after.is === 'yes') return result(true, after);
+  throw failure('NotConverged', `ran, but it is ${wrong(after)}`, { ended: true });
+}
+
+async function takeBack(visit: Visit, step: Step, { operation, args }: State): Promise<boolean> {
+  const [receipt] = await visit.ask([receipts.find(step.receipt)]);
+  if (receipt!.exitCode !== 0 || !('undo' in operation) || typeof operation.undo === 'object') return false;
+  const undo = operation.undo === 'restore' ? receipts.restore(step.receipt) : operation.undo(visit.host, args);
+  const text = ['set -eu', undo.text, receipts.drop(step.receipt).text].join('\n');
+  await visit.run(step, 'undo', { ...undo, text });
+  return true;
+}
+
+function found(visit: Visit, state: State, verdict: Verdict, explain: boolean): Finding {
+  const { is, facts } = verdict;
+  const told = facts && { facts: facts as Readonly<Record<string, string>> };
+  if (verdict.is === 'yes') return { is, ...told };
+  if (verdict.is === 'unknown') return { is, why: visit.redact(verdict.why), ...told };
+  const { operation, args } = state;
+  const commands =
+    explain && 'apply' in operation ? operation.apply(visit.host, args, verdict, state.facts).text : undefined;
+  const { now, wanted } = verdict;
+  return {
+    is,
+    now: visit.redact(now),
+    wanted: visit.redact(wanted),
+    ...told,
+    ...(commands !== undefined && { commands }),
+  };
+}
+
+function result(changed: boolean, { facts }: Verdict): Result {
+  return facts ? { changed, facts: facts as Readonly<Record<string, string>> } : { changed };
+}

@@ -1,0 +1,68 @@
+import { Context } from '@temporalio/activity';
+import * as z from 'zod';
+import { lastLines } from './failures.ts';
+
+/** Well below the time after which a silent worker counts as lost. */
+const BEAT = 4_000;
+/** Of the log, kept for the message of a failure. */
+const TAIL = 16_384;
+
+/** What a heartbeat says, and what a later attempt may go on from. People read it in the Web UI. */
+const Beat = z
+  .object({ step: z.string(), at: z.string(), job: z.string(), offset: z.number(), line: z.string() })
+  .partial();
+type Beat = z.infer<typeof Beat>;
+
+/** An activity's sign of life: heartbeats, and why it is to stop. */
+export interface Pulse {
+  /** The activity has been cancelled: end what runs on the host. */
+  readonly cancel: AbortSignal;
+  /** This worker is to let go of what runs on the host: another follows it. */
+  readonly detach: AbortSignal;
+  /** Either of them. */
+  readonly stop: AbortSignal;
+  /** What the next heartbeats say. */
+  says(beat: Beat): void;
+  /** Where in the log of this job an earlier attempt had got to. */
+  offsetOf(job: string): number;
+  /** A piece of the log, and the offset after it. */
+  log(chunk: Buffer, offset: number): void;
+  /** The end of the log. */
+  readonly tail: string;
+  end(): void;
+}
+
+/** Starts to beat. `redact` takes secrets out of what is said. */
+export function startPulse(redact: (text: string) => string): Pulse {
+  const context = Context.current();
+  const cancel = new AbortController();
+  const detach = new AbortController();
+  const last = Beat.safeParse(context.info.heartbeatDetails);
+  let beat: Beat = {};
+  let tail = '';
+  const timer = setInterval(() => context.heartbeat(beat), BEAT);
+  const stopped = () => (context.cancellationDetails?.cancelRequested ? cancel : detach).abort();
+  context.cancellationSignal.addEventListener('abort', stopped, { once: true });
+  if (context.cancellationSignal.aborted) stopped();
+  return {
+    cancel: cancel.signal,
+    detach: detach.signal,
+    stop: context.cancellationSignal,
+    says: (news) => {
+      beat = { ...beat, ...news };
+      context.heartbeat(beat);
+    },
+    offsetOf: (job) => (last.success && last.data.job === job ? (last.data.offset ?? 0) : 0),
+    log: (chunk, offset) => {
+      tail = (tail + chunk.toString()).slice(-TAIL);
+      beat = { ...beat, offset, line: redact(lastLines(tail, 1)).slice(-200) };
+    },
+    get tail() {
+      return tail;
+    },
+    end: () => {
+      clearInterval(timer);
+      context.cancellationSignal.removeEventListener('abort', stopped);
+    },
+  };
+}

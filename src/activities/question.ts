@@ -1,0 +1,51 @@
+import type { Command, Output, Question, Request } from '../ssh/command.ts';
+import type { Host, Values } from '../ssh/host.ts';
+
+const HTTP_TIMEOUT = 10_000;
+const BODY_LIMIT = 4096;
+/** As curl's for "failed to connect". */
+const NO_CONNECTION = 7;
+
+/** All answers in the order of the questions: the host's in one round trip, requests from here at the same time. */
+export async function ask(
+  host: Host,
+  questions: readonly Question[],
+  values: Values,
+  options: { timeout?: number; cancel?: AbortSignal },
+): Promise<readonly Output[]> {
+  const commands = questions.filter((question): question is Command => 'text' in question);
+  const [told, fetched] = await Promise.all([
+    commands.length > 0 ? host.ask(commands, values, options) : [],
+    Promise.all(questions.map((question) => ('get' in question ? request(question) : undefined))),
+  ]);
+  const answers = told.values();
+  return fetched.map((output) => output ?? answers.next().value ?? { exitCode: 127, stdout: '', stderr: 'no answer' });
+}
+
+/**
+ * Asked from outside the cluster, and answered as `curl -i` would: stdout is status line, headers, a blank line and the first
+ * 4 KiB of the body; no connection within 10 s is exit code 7. Redirects are not followed: where one points is an answer.
+ */
+export async function request({ get }: Request): Promise<Output> {
+  try {
+    const signal = AbortSignal.timeout(HTTP_TIMEOUT);
+    const response = await fetch(get, { redirect: 'manual', signal });
+    const { status, statusText, headers } = response;
+    const head = [`HTTP/1.1 ${status} ${statusText}`, ...[...headers].map(([name, value]) => `${name}: ${value}`), ''];
+    return { exitCode: 0, stdout: [...head, await beginning(response)].join('\n'), stderr: '' };
+  } catch (error) {
+    const { message, cause } = error as Error;
+    return { exitCode: NO_CONNECTION, stdout: '', stderr: cause instanceof Error ? cause.message : message };
+  }
+}
+
+async function beginning({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size >= BODY_LIMIT) break;
+  }
+  return Buffer.concat(chunks).subarray(0, BODY_LIMIT).toString();
+}

@@ -1,0 +1,106 @@
+import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import type { Command, Encoding, Text, Variable } from '../ssh/command.ts';
+import type { Target, Values } from '../ssh/host.ts';
+import type { GenerateSecrets, Sealed } from './contract.ts';
+import { failure } from './failures.ts';
+import { random, type Vault } from './vault.ts';
+
+/** Made for every cluster: keys the hashes by which hosts tell what a container was made from. */
+const DIGEST_KEY = 'cluster.digestKey';
+
+/** In place of a ciphertext: an entry of the worker's own allowlist. */
+const WORKER = 'worker:';
+
+/** The secrets of one activity, opened as they are needed. */
+export interface Secrets {
+  /** How to reach the host, and the key it must show. */
+  target(host: HostSpec, facts: Facts): Promise<Target>;
+  /** What the shell variables of some commands are to hold. */
+  values(commands: readonly Pick<Command, 'variables'>[]): Promise<Values>;
+  /** A text without the secrets opened so far. */
+  redact(text: string): string;
+}
+
+/** Opens secrets by name. `entries` is the worker's allowlist; `guessing` fills what is missing with what nothing equals. */
+export function createSecrets(vault: Vault, entries: Readonly<Record<string, string>>) {
+  return (sealed: Sealed, { guessing = false } = {}): Secrets => {
+    const opened = new Map<string, Promise<string>>();
+    const known = new Set<string>();
+
+    async function unseal(name: string): Promise<string> {
+      const text = sealed[name];
+      if (text === undefined && guessing) return randomBytes(16).toString('hex');
+      if (text === undefined) throw failure('InvalidArguments', `the secret ${name} did not come along`);
+      if (!text.startsWith(WORKER)) return vault.open(text);
+      const entry = entries[text.slice(WORKER.length)];
+      if (entry === undefined) {
+        const hint = 'Name it in the file that FARWEAVE_WORKER_SECRETS points to, and restart the worker.';
+        throw failure('InvalidArguments', `this worker has no entry ${text.slice(WORKER.length)} for ${name}`, {
+          hint,
+        });
+      }
+      return entry;
+    }
+
+    async function secret(name: string): Promise<string> {
+      const value = opened.get(name) ?? unseal(name);
+      opened.set(name, value);
+      const plain = await value;
+      // Shorter ones would tear ordinary words apart, and protect nothing.
+      if (plain.length >= 4 && name !== DIGEST_KEY)
+        for (const encode of Object.values(ENCODE)) known.add(encode(plain));
+      return plain;
+    }
+
+    async function valueOf(variable: Variable): Promise<string> {
+      if ('secret' in variable) return ENCODE[variable.encoding](await secret(variable.secret));
+      return keyedHash(await secret(DIGEST_KEY), await plain(variable.digest));
+    }
+
+    async function plain(content: Text): Promise<string> {
+      const parts = content.map((part) => (typeof part === 'string' ? part : valueOf(part)));
+      return (await Promise.all(parts)).join('');
+    }
+
+    return {
+      async target({ name, address, port, user, access, hostKey }, facts) {
+        const pinned = hostKey ?? facts[HOST_KEY]?.[name];
+        const entries = Object.entries(access).map(async ([field, of]) => [field, await secret(of)] as const);
+        return {
+          ...{ name, address, port, user },
+          ...(Object.fromEntries(await Promise.all(entries)) as Pick<Target, keyof HostSpec['access']>),
+          ...(pinned !== undefined && { hostKey: pinned }),
+        };
+      },
+      async values(commands) {
+        const variables = Object.entries(Object.assign({}, ...commands.map((command) => command.variables ?? {})));
+        const filled = variables.map(async ([name, of]) => [name, await valueOf(of as Variable)] as const);
+        return Object.fromEntries(await Promise.all(filled));
+      },
+      redact: (text) =>
+        [...known]
+          .toSorted((a, b) => b.length - a.length)
+          .reduce((shown, value) => shown.replaceAll(value, '***'), text),
+    };
+  };
+}
+
+/** `secrets.generate`: made and sealed in one go, so that no value leaves the worker. */
+export function createGenerate(vault: Vault): GenerateSecrets {
+  return async ({ secrets }) => {
+    const sealed = Object.entries(secrets).map(async ([name, how]) => [name, await vault.seal(random(how))] as const);
+    return Object.fromEntries(await Promise.all(sealed));
+  };
+}
+
+const ENCODE: Readonly<Record<Encoding, (value: string) => string>> = {
+  raw: (value) => value,
+  json: (value) => JSON.stringify(value).slice(1, -1),
+  uri: encodeURIComponent,
+};
+
+function keyedHash(secret: string, content: string): string {
+  const key = Buffer.from(hkdfSync('sha256', secret, '', 'farweave label digest', 32));
+  return createHmac('sha256', key).update(content).digest('hex').slice(0, 32);
+}

@@ -1,0 +1,48 @@
+import { setTimeout as pass } from 'node:timers/promises';
+import type { Json } from '../plan/plan.ts';
+import { type Operation, tables, type Verdict } from '../roles/operation.ts';
+import type { Output } from '../ssh/command.ts';
+import type { Step } from './contract.ts';
+import { failure, lastLines } from './failures.ts';
+import type { Visit } from './visit.ts';
+
+const POLL = 2_000;
+
+/** An operation applied to a host and its arguments: a state that the host is in, or not. */
+export type State = ReturnType<typeof describe>;
+
+/** Looks up what a step names. Throws UnknownOperation or InvalidArguments. */
+export function describe(operations: ReadonlyMap<string, Operation>, { host, facts }: Visit, step: Step) {
+  const operation = operations.get(step.operation);
+  if (!operation) throw failure('UnknownOperation', `no worker here knows ${step.operation}`, UPGRADE);
+  const parsed = operation.args.safeParse(step.args);
+  if (!parsed.success) throw failure('InvalidArguments', parsed.error.message, UPGRADE);
+  const args: Json = parsed.data;
+  const needed = tables(operation, facts);
+  const judge = (output: Output): Verdict => noAnswer(output) ?? operation.judge(output, host, args, needed);
+  return { operation, args, facts: needed, probe: operation.probe(host, args, needed), judge };
+}
+
+/** Asks until the state holds or the time (milliseconds since 1970) is over, and gives the last verdict. Asks at least once. */
+export async function awaitState(visit: Visit, state: State, until: number): Promise<Verdict> {
+  for (;;) {
+    const [answer] = await visit.ask([state.probe]);
+    const verdict = state.judge(answer!);
+    if (verdict.is === 'yes' || Date.now() + POLL > until) return verdict;
+    await pass(POLL, undefined, { signal: visit.stop });
+  }
+}
+
+/** What is wrong, for a verdict that is not yes. */
+export function wrong(verdict: Exclude<Verdict, { is: 'yes' }>): string {
+  return verdict.is === 'no' ? `${verdict.now}, not ${verdict.wanted}` : verdict.why;
+}
+
+/** A question that could not be put is not answered "no". */
+function noAnswer({ exitCode, stderr }: Output): Verdict | undefined {
+  return exitCode < 126
+    ? undefined
+    : { is: 'unknown', why: `the probe exited with ${exitCode}: ${lastLines(stderr, 3)}` };
+}
+
+const UPGRADE = { hint: 'The plan is newer than the workers: upgrade the workers.' };

@@ -1,0 +1,92 @@
+import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import type { Command, Output, Question } from '../ssh/command.ts';
+import type { Connect, Target } from '../ssh/host.ts';
+import { keyOf } from '../ssh/key.ts';
+import type { Result, Step, Task } from './contract.ts';
+import { cancelled, classify, exitFailure, failure, handedOver, lastLines } from './failures.ts';
+import { runJob } from './job.ts';
+import { startPulse } from './pulse.ts';
+import { ask } from './question.ts';
+import type { createSecrets } from './secrets.ts';
+
+/** For all questions of one round trip, in milliseconds. */
+const ASK_TIMEOUT = 60_000;
+
+/** What an activity has to do with a host: ask it and change it, with its secrets at hand. */
+export interface Visit {
+  readonly host: HostSpec;
+  readonly facts: Facts;
+  /** What has been done so far. A failure tells it, so that it can be undone. */
+  readonly results: Result[];
+  /** Stands before the message of a failure. */
+  where: string;
+  /** The key that the host showed. */
+  hostKey(): Promise<string>;
+  ask(questions: readonly Question[]): Promise<readonly Output[]>;
+  /** Changes the host, once: a further call for the same step and generation follows the first. Throws unless it ended with 0. */
+  run(step: Step, purpose: 'apply' | 'undo', change: Command): Promise<void>;
+  /** What the next heartbeats say. */
+  says(step: Step, at: string): void;
+  redact(text: string): string;
+  readonly stop: AbortSignal;
+}
+
+export interface Tools {
+  readonly connect: Connect;
+  readonly open: ReturnType<typeof createSecrets>;
+}
+
+/** Visits the host of a task. What goes wrong is classified, and told without secrets. */
+export async function visiting<T>(
+  { connect, open }: Tools,
+  task: Omit<Task, 'steps'>,
+  act: (visit: Visit) => Promise<T>,
+  options: { guessing?: boolean } = {},
+): Promise<T> {
+  const { host, facts, sealed, fence } = task;
+  const secrets = open(sealed, options);
+  const pulse = startPulse(secrets.redact);
+  let target: Target | undefined;
+  const reach = async () => connect((target ??= await secrets.target(host, facts)));
+  const visit: Visit = {
+    ...{ host, facts },
+    results: [],
+    where: host.name,
+    hostKey: async () => (await reach()).hostKey,
+    ask: async (questions) => {
+      const values = await secrets.values(questions.filter((question): question is Command => 'text' in question));
+      const connection = await reach();
+      return ask(connection, questions, values, { timeout: ASK_TIMEOUT, cancel: pulse.stop });
+    },
+    run: async (step, purpose, script) => {
+      const [rollout, stage] = step.receipt.split('/');
+      if (rollout === undefined || stage === undefined)
+        throw failure('InvalidArguments', `no receipt: ${step.receipt}`);
+      const { generation, timeout } = step;
+      const key = keyOf({ rollout, step: stage, host: host.name, generation, purpose });
+      const values = await secrets.values([script]);
+      target ??= await secrets.target(host, facts);
+      const { exitCode, stdout } = await runJob(connect, target, { key, script, values, fence, timeout }, pulse);
+      if (exitCode !== 0) throw exitFailure(exitCode, stdout);
+    },
+    says: ({ operation }, at) => pulse.says({ step: operation, at }),
+    redact: secrets.redact,
+    stop: pulse.stop,
+  };
+  try {
+    return await act(visit);
+  } catch (error) {
+    if (pulse.detach.aborted) throw handedOver();
+    if (pulse.cancel.aborted) throw cancelled({ results: visit.results });
+    const log = pulse.tail === '' ? {} : { log: lastLines(pulse.tail, 40) };
+    throw classify(error, visit.where, { ...log, results: visit.results }, secrets.redact);
+  } finally {
+    pulse.end();
+  }
+}
+
+/** The host's key as a fact, where nobody has known it so far. */
+export async function firstKey({ host, facts, hostKey }: Visit): Promise<Readonly<Record<string, string>>> {
+  if (host.hostKey !== undefined || facts[HOST_KEY]?.[host.name] !== undefined) return {};
+  return { [HOST_KEY]: await hostKey() };
+}
