@@ -16,7 +16,7 @@ export async function ask(
   const commands = questions.filter((question): question is Command => 'text' in question);
   const [told, fetched] = await Promise.all([
     commands.length > 0 ? host.ask(commands, values, options) : [],
-    Promise.all(questions.map((question) => ('get' in question ? request(question) : undefined))),
+    Promise.all(questions.map(async (question) => ('get' in question ? request(question) : undefined))),
   ]);
   const answers = told.values();
   return fetched.map((output) => output ?? answers.next().value ?? { exitCode: 127, stdout: '', stderr: 'no answer' });

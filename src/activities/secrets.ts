@@ -19,7 +19,7 @@ export interface Secrets {
   /** What the shell variables of some commands are to hold. */
   values(commands: readonly Pick<Command, 'variables'>[]): Promise<Values>;
   /** A text without the secrets opened so far. */
-  redact(text: string): string;
+  readonly redact: (text: string) => string;
 }
 
 /** Opens secrets by name. `entries` is the worker's allowlist; `guessing` fills what is missing with what nothing equals. */
@@ -59,7 +59,7 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
     }
 
     async function plain(content: Text): Promise<string> {
-      const parts = content.map((part) => (typeof part === 'string' ? part : valueOf(part)));
+      const parts = content.map((part) => (typeof part === 'string' ? Promise.resolve(part) : valueOf(part)));
       return (await Promise.all(parts)).join('');
     }
 
@@ -68,7 +68,10 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
         const pinned = hostKey ?? facts[HOST_KEY]?.[name];
         const entries = Object.entries(access).map(async ([field, of]) => [field, await secret(of)] as const);
         return {
-          ...{ name, address, port, user },
+          name,
+          address,
+          port,
+          user,
           ...(Object.fromEntries(await Promise.all(entries)) as Pick<Target, keyof HostSpec['access']>),
           ...(pinned !== undefined && { hostKey: pinned }),
         };

@@ -21,13 +21,13 @@ export interface Visit {
   /** Stands before the message of a failure. */
   where: string;
   /** The key that the host showed. */
-  hostKey(): Promise<string>;
+  readonly hostKey: () => Promise<string>;
   ask(questions: readonly Question[]): Promise<readonly Output[]>;
   /** Changes the host, once: a further call for the same step and generation follows the first. Throws unless it ended with 0. */
   run(step: Step, purpose: 'apply' | 'undo', change: Command): Promise<void>;
   /** What the next heartbeats say. */
   says(step: Step, at: string): void;
-  redact(text: string): string;
+  readonly redact: (text: string) => string;
   readonly stop: AbortSignal;
 }
 
@@ -49,7 +49,8 @@ export async function visiting<T>(
   let target: Target | undefined;
   const reach = async () => connect((target ??= await secrets.target(host, facts)));
   const visit: Visit = {
-    ...{ host, facts },
+    host,
+    facts,
     results: [],
     where: host.name,
     hostKey: async () => (await reach()).hostKey,
