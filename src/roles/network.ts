@@ -64,9 +64,11 @@ export function joining(
   slot: number,
 ): readonly string[] {
   return [
-    ...['--network', BRIDGE, '--ip', address(network, host, slot)],
-    ...['--hostname', `${name}.${network.domain}`],
-    ...['--dns', gateway(network, host), '--dns-search', network.domain],
+    `--network=${BRIDGE}`,
+    `--ip=${address(network, host, slot)}`,
+    `--hostname=${name}.${network.domain}`,
+    `--dns=${gateway(network, host)}`,
+    `--dns-search=${network.domain}`,
   ];
 }
 

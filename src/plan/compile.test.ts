@@ -1,0 +1,146 @@
+import { expect, it } from 'vitest';
+import * as z from 'zod';
+import { TOY, toys } from '../../test/unit/toy.ts';
+import { operation, yes } from '../roles/operation.ts';
+import { parseCluster } from '../spec/parse.ts';
+import { sh } from '../ssh/command.ts';
+import { allot, compilePlan } from './compile.ts';
+import { digestOf } from './digest.ts';
+import type { Plan } from './plan.ts';
+
+const { cluster } = parseCluster(TOY, { file: 'cluster.yaml', roles: toys });
+const fresh = { indexes: {} };
+const plan = compilePlan(cluster, fresh, { roles: toys });
+const cutOf = ({ segments }: Plan) => segments.map(({ scope, stages }) => [scope, ...stages]);
+
+it('numbers stages in the order of the roles, and leaves preflights out of the segments', () => {
+  expect(plan.stages.map(({ id }) => id)).toEqual([
+    '00-mesh.supported',
+    '01-mesh.createKey',
+    '02-mesh.configure',
+    '03-mesh.join',
+    '04-mesh.reach',
+    '05-store.start',
+    '06-store.initiate',
+    '07-store.restart',
+  ]);
+  expect(plan.segments.flatMap(({ stages }) => stages)).not.toContain('00-mesh.supported');
+});
+
+it('is cut around what spans the cluster, and before what needs facts that the segment brings', () => {
+  expect(cutOf(plan)).toEqual([
+    ['site', '01-mesh.createKey', '02-mesh.configure'],
+    ['site', '03-mesh.join', '04-mesh.reach', '05-store.start'],
+    ['cluster', '06-store.initiate'],
+    ['site', '07-store.restart'],
+  ]);
+});
+
+it('takes whatever is named after a role for a fact that it may bring, unless it says what it publishes', () => {
+  const silent = toys.map((role) => ({
+    ...role,
+    operations: role.operations.map((entry) => {
+      const { publishes: _publishes, ...rest } = entry;
+      return rest;
+    }),
+  }));
+  expect(cutOf(compilePlan(cluster, fresh, { roles: silent })).slice(0, 2)).toEqual([
+    ['site', '01-mesh.createKey', '02-mesh.configure'],
+    ['site', '03-mesh.join', '04-mesh.reach', '05-store.start'],
+  ]);
+});
+
+it('puts brief neighbours into one lane, and all else into its own', () => {
+  expect(plan.stages.map(({ lane }) => lane)).toEqual([0, 1, 1, 2, 3, 4, 5, 6]);
+});
+
+it('does not let hosts that have more to do hold up a lane of others', () => {
+  const note = operation('toy.note', z.object({}), {
+    brief: true,
+    undo: 'restore',
+    probe: () => sh`true`,
+    judge: () => yes(),
+    apply: () => sh`true`,
+  });
+  const toy = {
+    name: 'toy',
+    always: true,
+    config: z.object({}),
+    operations: [note],
+    stages: (_: unknown, { hosts }: { hosts: Plan['hosts'] }) => [
+      note.over(hosts, 'one', {}),
+      note.over(hosts.slice(0, 1), 'two', {}),
+      note.over(hosts.slice(0, 1), 'three', {}),
+      note.over([], 'none', {}),
+    ],
+  };
+  const roles = [...toys, toy];
+  const sections = { ...cluster.sections, toy: {} };
+  const lanes = compilePlan({ ...cluster, sections }, fresh, { roles })
+    .stages.slice(-3)
+    .map(({ title, lane }) => [title, lane]);
+  expect(lanes).toEqual([
+    ['one', 7],
+    ['two', 8],
+    ['three', 8],
+  ]);
+});
+
+it('keeps checks alone for a verification, with the same ids and with the proofs that follow a change only', () => {
+  const verify = compilePlan(cluster, fresh, { roles: toys, purpose: 'verify' });
+  expect(verify.stages.map(({ id, afterChange }) => [id, afterChange])).toEqual([['04-mesh.reach', undefined]]);
+  expect(plan.stages[4]?.afterChange).toBe(true);
+  expect(verify.secrets).toEqual({ 'access.password': { from: 'spec' }, 'access.vm2.password': { from: 'spec' } });
+});
+
+it('names the secrets that it uses, and where they come from', () => {
+  expect(plan.secrets).toEqual({
+    'access.password': { from: 'spec' },
+    'access.vm2.password': { from: 'spec' },
+    'store.keyFile': { from: 'generated', length: 741, alphabet: 'base64' },
+    'store.password': { from: 'generated', length: 24, alphabet: 'alphanumeric' },
+  });
+});
+
+it('gives hosts an index for life', () => {
+  const hosts = (...names: string[]) => ({
+    network: cluster.network,
+    hosts: names.map((name) => ({ ...cluster.hosts[0]!, name })),
+  });
+  const first = allot(hosts('a', 'b', 'c'), fresh);
+  expect(first).toEqual({ indexes: { a: 0, b: 1, c: 2 } });
+  const without = allot(hosts('a', 'c'), first);
+  expect(allot(hosts('d', 'c', 'a'), without)).toEqual({ indexes: { a: 0, b: 1, c: 2, d: 3 } });
+  expect(allot(hosts('b'), { indexes: { a: 0, c: 7 } })).toEqual({ indexes: { a: 0, c: 7, b: 1 } });
+});
+
+it('hands on the index of a host that has gone when there is no other left, and says so when there is none', () => {
+  const network = { ...cluster.network, range: '10.0.0.0/23' };
+  const hosts = (...names: string[]) => ({ network, hosts: names.map((name) => ({ ...cluster.hosts[0]!, name })) });
+  expect(allot(hosts('b', 'c'), { indexes: { a: 0, b: 1 } })).toEqual({ indexes: { b: 1, c: 0 } });
+  expect(() => allot(hosts('a', 'b', 'c'), fresh)).toThrow(
+    '10.0.0.0/23 has room for 2 hosts (a /24 each), none of it for c',
+  );
+});
+
+it('refuses what only a mistake in a role can bring about', () => {
+  const [mesh, store] = toys;
+  const deaf = { ...store!, operations: store!.operations.slice(1) };
+  expect(() => compilePlan(cluster, fresh, { roles: [mesh!, deaf] })).toThrow(/store.start .* in no role's list/);
+  const secretive = { ...store!, secrets: () => ({}) };
+  expect(() => compilePlan({ ...cluster, secrets: {} }, fresh, { roles: [mesh!, secretive] })).toThrow(
+    /no role's secrets\(\) says/,
+  );
+});
+
+it('has a digest that holds for exactly it, whatever the order of keys', () => {
+  expect(digestOf(compilePlan(cluster, fresh, { roles: toys }))).toBe(digestOf(plan));
+  const reversed = Object.fromEntries(Object.entries(plan).toReversed()) as unknown as Plan;
+  expect(digestOf(reversed)).toBe(digestOf(plan));
+  expect(digestOf({ ...plan, budget: 1 })).not.toBe(digestOf(plan));
+  expect(digestOf(plan)).toMatch(/^[0-9a-f]{64}$/);
+});
+
+it('is plain JSON', () => {
+  expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
+});

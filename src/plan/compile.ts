@@ -1,0 +1,130 @@
+import { contexts, type Layout, used } from '../roles/context.ts';
+import { roles as registry } from '../roles/index.ts';
+import type { Operation } from '../roles/operation.ts';
+import type { Role } from '../roles/role.ts';
+import type { Cluster } from '../spec/cluster.ts';
+import { cut } from './cut.ts';
+import type { HostSpec, Knowledge, Plan, SecretSource, Stage } from './plan.ts';
+
+export interface CompileOptions {
+  readonly purpose?: Plan['purpose'];
+  /** The registry's unless told. */
+  readonly roles?: readonly Role[];
+}
+
+/** How long to wait before each further attempt, in milliseconds. A class that is missing here is not tried again. */
+const PATIENCE = {
+  Unreachable: [5_000, 15_000, 60_000],
+  PackageManagerLocked: [10_000, 30_000, 60_000, 120_000],
+  CommandFailed: [5_000, 20_000],
+  NotConverged: [10_000],
+  StateUnknown: [5_000, 20_000],
+};
+
+/** The plan that makes a cluster what its spec says. Pure: the same input gives the same plan. */
+export function compilePlan(
+  cluster: Cluster,
+  knowledge: Knowledge,
+  { purpose = 'apply', roles = registry }: CompileOptions = {},
+): Plan {
+  const { indexes } = allot(cluster, knowledge);
+  const hosts = cluster.hosts.map((host) => ({ ...host, index: indexes[host.name]! }));
+  const layout: Layout = { ...cluster, cluster: cluster.name, hosts };
+  const contextOf = contexts(layout, roles);
+  const here = used(layout, roles);
+
+  const laidOut = here.flatMap((role) => role.stages(layout.sections[role.name], contextOf(role)));
+  const named = laidOut.filter(({ hosts }) => hosts.length > 0).map(withId);
+  const wanted = purpose === 'apply' ? named : named.filter(({ kind }) => kind === 'check').map(always);
+  const { stages, segments } = cut(wanted, operationsOf(roles, wanted));
+  return {
+    version: 1,
+    cluster: cluster.name,
+    purpose,
+    hosts,
+    stages,
+    segments,
+    secrets: secretsOf(cluster, hosts, stages),
+    budget: cluster.rollout.budget,
+    onFailure: cluster.rollout.onFailure,
+    patience: PATIENCE,
+    outputs: here.flatMap((role) => role.outputs?.(layout.sections[role.name], contextOf(role)) ?? []),
+  };
+}
+
+/**
+ * Gives hosts that have no index yet the lowest that nobody ever had. Where the network's range has no such left,
+ * hosts take those of hosts that have gone.
+ */
+export function allot(cluster: Pick<Cluster, 'hosts' | 'network'>, knowledge: Knowledge): Knowledge {
+  const { range, prefix } = cluster.network;
+  const room = 2 ** (prefix - Number(range.split('/')[1]));
+  const present = new Set(cluster.hosts.map(({ name }) => name));
+  const indexes = new Map(Object.entries(knowledge.indexes));
+  for (const name of present) {
+    if (indexes.has(name)) continue;
+    const index = lowestFree(indexes.values());
+    const [gone] = index < room ? [] : [...indexes.keys()].filter((other) => !present.has(other));
+    indexes.set(name, gone === undefined ? index : (indexes.get(gone) ?? index));
+    if (gone !== undefined) indexes.delete(gone);
+  }
+  const outside = [...present].filter((name) => (indexes.get(name) ?? room) >= room);
+  if (outside.length > 0) {
+    throw new Error(`${range} has room for ${room} hosts (a /${prefix} each), none of it for ${outside.join(', ')}`);
+  }
+  return { indexes: Object.fromEntries(indexes) };
+}
+
+function lowestFree(taken: Iterable<number>): number {
+  const all = new Set(taken);
+  let index = 0;
+  while (all.has(index)) index++;
+  return index;
+}
+
+/** Numbered before any are left out, so that a check has one id in every plan. */
+function withId(stage: Stage, n: number, { length }: readonly Stage[]): Stage {
+  const digits = Math.max(2, String(length - 1).length);
+  return { ...stage, id: `${String(n).padStart(digits, '0')}-${stage.operation}` };
+}
+
+/** Who asks for a verification wants the costly proofs too, though nothing was changed. */
+function always(stage: Stage): Stage {
+  const { afterChange: _afterChange, ...rest } = stage;
+  return rest;
+}
+
+/** The operations that stages and their gates name, with the arguments checked: a mistake here is one of a role. */
+function operationsOf(roles: readonly Role[], stages: readonly Stage[]): ReadonlyMap<string, Operation> {
+  const operations = new Map(roles.flatMap((role) => role.operations.map((operation) => [operation.name, operation])));
+  const calls = stages.flatMap((stage) => (stage.scope !== 'host' && stage.gate ? [stage, stage.gate] : [stage]));
+  for (const { operation, args } of calls) {
+    const known = operations.get(operation);
+    if (!known) throw new Error(`${operation} stands in a plan, and in no role's list of operations`);
+    known.args.parse(args);
+  }
+  return operations;
+}
+
+/** Only what the plan uses: nobody is asked for a password that nothing needs. */
+function secretsOf(
+  cluster: Cluster,
+  hosts: readonly HostSpec[],
+  stages: readonly Stage[],
+): Readonly<Record<string, SecretSource>> {
+  const names = [
+    ...hosts.flatMap(({ access }) => Object.values(access)),
+    ...stages.flatMap((stage) => [
+      ...stage.secrets,
+      ...(stage.scope !== 'host' && stage.gate ? stage.gate.secrets : []),
+    ]),
+  ];
+  return Object.fromEntries([...new Set(names)].toSorted().map((name) => [name, sourceOf(cluster, name)]));
+}
+
+function sourceOf(cluster: Cluster, name: string): SecretSource {
+  const origin = Object.hasOwn(cluster.secrets, name) ? cluster.secrets[name] : undefined;
+  if (!origin) throw new Error(`${name} is used by a stage, and no role's secrets() says where it comes from`);
+  if ('generate' in origin) return { from: 'generated', ...origin.generate };
+  return 'worker' in origin ? { from: 'worker', entry: origin.worker } : { from: 'spec' };
+}

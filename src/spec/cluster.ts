@@ -1,0 +1,133 @@
+import { isIP } from 'node:net';
+import * as z from 'zod';
+import type { HostSpec } from '../plan/plan.ts';
+import type { Layout } from '../roles/context.ts';
+import { type Generated, SecretReference } from '../roles/secret.ts';
+
+/** What cluster.yaml says, complete and checked. Secrets are references still. */
+export interface Cluster extends Omit<Layout, 'cluster' | 'hosts'> {
+  readonly name: string;
+  readonly hosts: readonly ClusterHost[];
+  readonly rollout: Rollout;
+  /** Every secret by the name that hosts and stages use: `access.password`, `access.vm0.password`, `nodebb.adminPassword`. */
+  readonly secrets: Readonly<Record<string, SecretReference | Generated>>;
+}
+
+/** A host before it has been given its index. */
+export type ClusterHost = Omit<HostSpec, 'index'>;
+
+// Names stand in shell commands, file names, DNS names and workflow ids: none of them may need quoting.
+const name = z
+  .string()
+  .regex(
+    /^[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?$/,
+    'wants a name of lower-case letters, digits and dashes that begins with a letter, 31 characters at most',
+  );
+
+const Site = z.strictObject({
+  timezone: z
+    .string()
+    .refine(isTimezone, 'wants an IANA time zone such as Europe/Amsterdam')
+    .exactOptional()
+    .describe('IANA time zone of the data center, such as Europe/Amsterdam.'),
+});
+
+/** How to log in. Stands once for all hosts, and each host may differ. */
+export const Access = z.strictObject({
+  user: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'wants a login name')
+    .exactOptional()
+    .describe('Login name. Default: root.'),
+  port: z.int().min(1).max(65535).exactOptional().describe('Port of the SSH server. Default: 22.'),
+  password: SecretReference.exactOptional().describe('Login password, by reference.'),
+  privateKey: SecretReference.exactOptional().describe('Private key in OpenSSH or PEM format, by reference.'),
+  passphrase: SecretReference.exactOptional().describe('Passphrase of the private key, by reference.'),
+  sudo: z
+    .strictObject({
+      password: SecretReference.describe('Password that sudo asks for, by reference. Default: the login password.'),
+    })
+    .exactOptional()
+    .describe('How to become root, where the user is another.'),
+});
+
+export type Access = z.infer<typeof Access>;
+
+/** One host as it stands in the file. */
+export const Host = z.strictObject({
+  name: name.describe('Unique in the cluster, and kept for the life of the host.'),
+  site: z.string().describe('Name of the site that the host stands in.'),
+  address: z
+    .string()
+    .refine(isAddress, 'wants an IPv4 address, an IPv6 address or a DNS name')
+    .describe('Where SSH reaches the host: an IPv4 or IPv6 address, or a DNS name.'),
+  hostKey: z
+    .string()
+    .regex(
+      /^SHA256:[A-Za-z0-9+/]{43}$/,
+      'wants a fingerprint as `ssh-keygen -lf` prints it: SHA256:… with 43 characters',
+    )
+    .exactOptional()
+    .describe(
+      'Fingerprint (SHA256:…) that the host must show. Missing: the first one is taken, and held to ever after.',
+    ),
+  labels: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9._-]{0,62}$/, 'wants a label of lower-case letters, digits, dots and dashes'),
+      z.string().regex(/^[\w.:/ +-]{0,63}$/, 'wants a value of letters, digits, spaces and . _ : / + - only'),
+    )
+    .default({})
+    .describe('What roles may go by, such as { disk: fast }.'),
+  ...Access.shape,
+});
+
+export type Host = z.infer<typeof Host>;
+
+const Rollout = z.strictObject({
+  onFailure: z
+    .enum(['pause', 'rollback', 'continue'])
+    .default('pause')
+    .describe(
+      'After a step has failed for good: pause (wait for retry, skip or rollback), rollback (undo what this rollout changed) or continue (within the budget).',
+    ),
+  budget: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('How many hosts may be parked (unreachable or failed) before the rollout counts as failed.'),
+});
+
+export type Rollout = z.infer<typeof Rollout>;
+
+/** Everything in the file that belongs to no role. */
+export const frame = {
+  apiVersion: z.literal('farweave.dev/v1').describe('Version of this format.'),
+  kind: z.literal('Cluster').describe('Always Cluster.'),
+  metadata: z
+    .strictObject({ name: name.describe('Name of the cluster: the lock of its rollouts.') })
+    .describe('What the cluster is called.'),
+  sites: z
+    .record(name, Site.describe('A data center.'))
+    .refine((sites) => Object.keys(sites).length > 0, 'wants at least one site')
+    .describe('The data centers by name.'),
+  access: Access.default({}).describe('How to log in to every host that does not say otherwise.'),
+  hosts: z.array(Host.describe('A machine.')).min(1).describe('The machines of the cluster.'),
+  rollout: Rollout.prefault({}).describe('What happens when something goes wrong.'),
+} as const;
+
+/** An IPv4 address, an IPv6 address or a DNS name. */
+function isAddress(value: string): boolean {
+  if (isIP(value) !== 0) return true;
+  const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+  const labels = value.split('.');
+  // A last label of digits alone would be a mistyped address, such as 10.0.0.256.
+  return value.length <= 253 && labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) ?? '');
+}
+
+function isTimezone(value: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,61 @@
+import type { HostSpec } from '../plan/plan.ts';
+import type { SecretReference } from '../roles/secret.ts';
+import type { Access, ClusterHost, Host } from './cluster.ts';
+
+type Credentials = Pick<Access, 'password' | 'privateKey' | 'passphrase' | 'sudo'>;
+
+/** A host with what `access` says for all, and the names of the secrets to log in with. */
+export function hostOf(host: Host, access: Access): ClusterHost {
+  const shared = credentials('access', {
+    ...access,
+    // Another key than the one for all has another passphrase, or none.
+    ...(host.privateKey && { passphrase: undefined }),
+  });
+  const own = credentials(`access.${host.name}`, host);
+  return {
+    name: host.name,
+    site: host.site,
+    address: host.address,
+    port: host.port ?? access.port ?? 22,
+    user: host.user ?? access.user ?? 'root',
+    ...(host.hostKey && { hostKey: host.hostKey }),
+    labels: host.labels,
+    access: { ...namesOf(shared), ...namesOf(own) },
+  };
+}
+
+/** The secrets to log in with, by name: one for all hosts, and those of hosts that have their own. */
+export function accessSecrets(hosts: readonly Host[], access: Access): Readonly<Record<string, SecretReference>> {
+  return Object.fromEntries(
+    [...credentials('access', access), ...hosts.flatMap((host) => credentials(`access.${host.name}`, host))].map(
+      ({ name, reference }) => [name, reference],
+    ),
+  );
+}
+
+interface Credential {
+  readonly kind: keyof HostSpec['access'];
+  readonly name: string;
+  readonly reference: SecretReference;
+}
+
+function credentials(
+  prefix: string,
+  from: { [Key in keyof Credentials]?: Credentials[Key] | undefined },
+): readonly Credential[] {
+  const given = {
+    password: from.password,
+    privateKey: from.privateKey,
+    passphrase: from.passphrase,
+    sudoPassword: from.sudo?.password,
+  };
+  const kinds = ['password', 'privateKey', 'passphrase', 'sudoPassword'] as const;
+  return kinds.flatMap((kind) => {
+    const reference = given[kind];
+    return reference ? [{ kind, name: `${prefix}.${kind}`, reference }] : [];
+  });
+}
+
+function namesOf(credentials: readonly Credential[]): HostSpec['access'] {
+  return Object.fromEntries(credentials.map(({ kind, name }) => [kind, name]));
+}

@@ -1,0 +1,68 @@
+import * as z from 'zod';
+import { type Layout, sectionPath } from '../roles/context.ts';
+import type { Network } from '../roles/network.ts';
+import type { Role, Site } from '../roles/role.ts';
+import { Access, Host } from './cluster.ts';
+
+/** A host that could be read, with its place in the list. */
+export interface Placed {
+  readonly at: number;
+  readonly host: Host;
+}
+
+/**
+ * As much of a cluster as could be read: with one host wrong the others are still worth a check,
+ * so that all that is wrong is said at once. What the schema complains of is missing here.
+ */
+export interface Pieces {
+  readonly sites?: Readonly<Record<string, Site>>;
+  readonly access?: Access;
+  readonly hosts: readonly Placed[];
+  readonly sections: Layout['sections'];
+  readonly network?: { readonly path: readonly string[]; readonly value: Network };
+  /** No host and no section was left out. */
+  readonly complete: boolean;
+}
+
+const Top = z.record(z.string(), z.unknown());
+const Sites = z.record(z.string(), z.object({ timezone: z.string().exactOptional() }).catch({}));
+
+/** Reads each part of the file by itself. */
+export function readPieces(value: object, roles: readonly Role[]): Pieces {
+  const top = Top.parse(value);
+  const listed = z.array(z.unknown()).catch([]).parse(top.hosts);
+  const hosts = listed.flatMap((entry, at) => {
+    const { data: host } = Host.safeParse(entry);
+    return host ? [{ at, host }] : [];
+  });
+  const written = roles
+    .map((role) => ({ role, section: sectionOf(top, role) }))
+    .filter(({ role, section }) => role.always || section !== undefined);
+  const read = written.flatMap(({ role, section = {} }) => {
+    const { success, data } = role.config.safeParse(section);
+    return success ? [{ role, config: data }] : [];
+  });
+  return {
+    ...present('sites', Sites.safeParse(top.sites).data),
+    ...present('access', Access.safeParse(top.access ?? {}).data),
+    ...present('network', networkOf(read)),
+    hosts,
+    sections: Object.fromEntries(read.map(({ role, config }) => [role.name, config])),
+    complete: hosts.length === listed.length && read.length === written.length,
+  };
+}
+
+function sectionOf(top: z.infer<typeof Top>, role: Role): unknown {
+  return sectionPath(role).reduce<unknown>((inside, key) => Top.safeParse(inside).data?.[key], top);
+}
+
+function networkOf(read: readonly { readonly role: Role; readonly config: unknown }[]): Pieces['network'] {
+  const [found] = read.flatMap(({ role, config }) =>
+    role.network ? [{ path: sectionPath(role), value: role.network(config) }] : [],
+  );
+  return found;
+}
+
+function present<Key extends string, Value>(key: Key, value: Value | undefined): { readonly [K in Key]?: Value } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [K in Key]: Value });
+}
