@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import type { HostSpec } from '../plan/plan.ts';
 
-/** What every driver gives, as data: it travels in the arguments of operations. */
-export interface Network {
+/** What every driver gives, as data: it travels in the arguments of operations (where an interface would not pass as Json). */
+export type Network = {
   readonly driver: 'wireguard';
   /** The mesh's address range in CIDR notation, such as `10.200.0.0/16`. */
   readonly range: string;
@@ -11,7 +11,7 @@ export interface Network {
   /** Every name of the cluster ends in it, such as `farweave.local`. */
   readonly domain: string;
   readonly mtu: number;
-}
+};
 
 /** A network as it stands in an operation's arguments. */
 export const networkArgs: z.ZodType<Network> = z.object({

@@ -1,0 +1,126 @@
+import * as z from 'zod';
+import { holds, script, sh, writing } from '../../ssh/command.ts';
+import { no, operation, yes } from '../operation.ts';
+import { installed, installing, judgeInstalled, purgingAdded } from '../system/packages.ts';
+import { judgeAmiss } from '../system/services.ts';
+
+const Source = z.enum(['distribution', 'docker']);
+
+const PACKAGES = { distribution: ['docker.io'], docker: ['docker-ce', 'docker-ce-cli', 'containerd.io'] } as const;
+const OTHERS = { distribution: ['docker-ce', 'podman-docker'], docker: ['docker.io', 'podman-docker'] } as const;
+
+/** apt would take the other engine away without a word, and the containers with it. */
+export const unrivalled = operation('docker.unrivalled', z.object({ source: Source }), {
+  kind: 'preflight',
+  brief: true,
+  publishes: [],
+  probe: (_, { source }) => sh`${installed(OTHERS[source])}
+if [ -e /snap/bin/docker ]; then echo 'the snap of Docker'; fi`,
+  judge: ({ stdout }, _, { source }) => {
+    const [rival] = stdout.split('\n').filter(Boolean);
+    return rival ? no(`${rival} is installed`, `${PACKAGES[source][0]}: set roles.docker.source, or remove it`) : yes();
+  },
+});
+
+const KEYRING = '/etc/apt/keyrings/farweave-docker.asc';
+const SOURCES = '/etc/apt/sources.list.d/farweave-docker.sources';
+
+/** Docker's own packages, trusted by one key for one repository. */
+export const repository = operation('docker.repository', z.object({ url: z.string(), keySha256: z.string() }), {
+  publishes: [],
+  undo: 'restore',
+  probe: (_, { url, keySha256 }) => sh`. /etc/os-release
+echo ${`${keySha256}  ${KEYRING}`} | sha256sum --check --status 2>/dev/null || echo 'no key'
+${sources(url)} | cmp -s - ${SOURCES} || echo 'no such source'`,
+  judge: (output, _, { url }) => judgeAmiss(output, `packages from ${url}`),
+  apply: (_, { url, keySha256 }) => ({
+    ...script(
+      sh`. /etc/os-release`,
+      sh`mkdir -p /etc/apt/keyrings`,
+      sh`curl -fsSL --retry 3 --max-time 60 -o ${KEYRING}.farweave-new ${url}/"$ID"/gpg`,
+      sh`echo ${`${keySha256}  ${KEYRING}.farweave-new`} | sha256sum --check`,
+      sh`chmod 0644 ${KEYRING}.farweave-new`,
+      sh`mv -f ${KEYRING}.farweave-new ${KEYRING}`,
+      sh`${sources(url)} > ${SOURCES}.farweave-new`,
+      sh`mv -f ${SOURCES}.farweave-new ${SOURCES}`,
+    ),
+    saves: [KEYRING, SOURCES],
+  }),
+});
+
+const NAME = 'docker.install';
+
+/**
+ * The engine and its command line, which Debian 13 packages apart. Recommended packages stay out, but for AppArmor's
+ * parser: without it no container starts on a kernel that has AppArmor on.
+ */
+export const install = operation(NAME, z.object({ source: Source }), {
+  timeout: 1_200_000,
+  publishes: [],
+  undo: 'restore',
+  restored: () => purgingAdded(NAME),
+  probe: (_, { source }) => sh`${installed(PACKAGES[source])}
+if command -v docker > /dev/null; then echo cli; fi
+if ! grep -qs Y /sys/module/apparmor/parameters/enabled || [ -x /sbin/apparmor_parser ]; then echo apparmor; fi`,
+  judge: (output, _, { source }) => judgeInstalled(output, [...PACKAGES[source], 'cli', 'apparmor']),
+  apply: (_, { source }) =>
+    installing(
+      NAME,
+      PACKAGES[source],
+      script(
+        // The repository may have been added a moment ago.
+        sh`apt-cache show $packages > /dev/null 2>&1 || apt update`,
+        ...(source === 'distribution'
+          ? [sh`if apt-cache show docker-cli > /dev/null 2>&1; then packages="$packages docker-cli"; fi`]
+          : []),
+        sh`if grep -qs Y /sys/module/apparmor/parameters/enabled; then packages="$packages apparmor"; fi`,
+      ),
+    ),
+});
+
+const DAEMON = '/etc/docker/daemon.json';
+const DROP_IN = '/etc/systemd/system/docker.service.d/farweave.conf';
+/** What the daemon that runs was started with: gone with a reboot, like the daemon. */
+const LOADED = '/run/farweave-docker.json';
+const KEEPS_A_COPY = ['# Written by Farweave.', '[Service]', `ExecStartPre=-/bin/cp ${DAEMON} ${LOADED}`, ''].join(
+  '\n',
+);
+
+export const configure = operation('docker.configure', z.object({ daemon: z.record(z.string(), z.json()) }), {
+  publishes: [],
+  undo: 'restore',
+  restored: () => sh`systemctl daemon-reload
+if command -v dockerd > /dev/null; then systemctl reset-failed docker || :; systemctl restart docker; fi`,
+  probe: (
+    _,
+    { daemon },
+  ) => sh`if ! ${holds(DAEMON, json(daemon))} || ! ${holds(DROP_IN, KEEPS_A_COPY)}; then echo 'another configuration'
+elif ! cmp -s ${DAEMON} ${LOADED}; then echo 'not started with its configuration'; fi
+if ! systemctl is-enabled -q docker 2>/dev/null; then echo 'not enabled'; fi
+if ! systemctl is-active -q docker; then echo 'not running'
+elif ! timeout 20 docker version > /dev/null 2>&1; then echo 'no answer'; fi`,
+  judge: (output) => judgeAmiss(output, 'a Docker that runs with the configuration of the spec'),
+  apply: (_, { daemon }) =>
+    script(
+      writing(DAEMON, json(daemon)),
+      writing(DROP_IN, KEEPS_A_COPY),
+      sh`systemctl daemon-reload`,
+      sh`systemctl enable -q docker`,
+      sh`systemctl reset-failed docker || :`,
+      sh`if ! cmp -s ${DAEMON} ${LOADED} || ! systemctl is-active -q docker || ! timeout 20 docker version > /dev/null 2>&1; then
+  systemctl restart docker || { journalctl -u docker -n 20 --no-pager; exit 1; }
+fi`,
+    ),
+});
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+/** Where os-release was read. */
+function sources(url: string) {
+  const lines = ['Types: deb', 'URIs: %s/%s', 'Suites: %s', 'Components: stable', `Signed-By: ${KEYRING}`, ''].join(
+    '\n',
+  );
+  return sh`printf ${lines} ${url} "$ID" "$VERSION_CODENAME"`;
+}

@@ -1,0 +1,144 @@
+import type * as z from 'zod';
+import type { HostSpec, Json } from '../../plan/plan.ts';
+import { type Command, type Output, type Script, script, sh } from '../../ssh/command.ts';
+import { no, type Operation, operation, type Verdict, yes } from '../operation.ts';
+
+/** What Farweave remembers of a host on the host. */
+export const STATE = '/var/lib/farweave';
+
+/** How long a script waits for somebody else's package work, in seconds. Then it ends with 75, and the workflow has patience. */
+const LOCK_PATIENCE = 120;
+
+/** With less than this left, in KiB, a failure of the package manager is put down to it: the script ends with 28. */
+const FULL = 200 * 1024;
+
+/**
+ * Shell functions around apt and dpkg. Nothing may ask, restart services behind a rollout's back, or show a pager:
+ * - `busy`: prints the process that works on packages; exits with 0 if there is one. apt's own exit code says nothing,
+ *   and its lock time-out covers dpkg's lock but not the index's.
+ * - `apt …`: apt-get, once nobody else works on packages. Ends the script with 75 if that stays so, with 28 on a full disk.
+ * - `purgeable NAME…`: exits with 0 if nothing beside these packages would go with them.
+ */
+const FUNCTIONS: Command = {
+  text: String.raw`export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none LC_ALL=C.UTF-8
+busy() {
+  perl -MFcntl -e 'for (@ARGV) {
+    open my $file, "+<", $_ or next;
+    my $lock = pack "s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0;
+    fcntl $file, F_GETLK, $lock or next;
+    my ($type, $pid) = (unpack "s s x4 q q i", $lock)[0, 4];
+    next if $type == F_UNLCK;
+    open my $name, "<", "/proc/$pid/comm";
+    print "process $pid ", $name ? <$name> : "\n";
+    exit 0;
+  } exit 1' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock
+}
+patiently() {
+  waited=0
+  while busy > /run/farweave-busy; do
+    if [ "$waited" -ge "$patience" ]; then echo "packages are still locked by $(cat /run/farweave-busy)" >&2; exit 75; fi
+    if [ $((waited % 30)) = 0 ]; then echo "waiting for $(cat /run/farweave-busy) to finish its work on packages"; fi
+    sleep 2
+    waited=$((waited + 2))
+  done
+}
+excused() {
+  if busy > /run/farweave-busy; then echo "packages are locked by $(cat /run/farweave-busy)" >&2; exit 75; fi
+  free=$(df -Pk / /var/cache/apt /var/lib/dpkg | awk 'NR > 1 && (least == "" || $4 < least) { least = $4 } END { print least }')
+  if [ "$free" -lt "$full" ]; then echo "only $((free / 1024)) MiB are free" >&2; exit 28; fi
+}
+apt() {
+  patiently
+  if [ -n "$(dpkg --audit)" ]; then dpkg --force-confdef --force-confold --configure -a || excused; fi
+  apt-get -q -y -o DPkg::Lock::Timeout="$patience" -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" < /dev/null || { code=$?; excused; return $code; }
+}
+simulated() { apt-get -s -o Debug::NoLocking=true "$@"; }
+purgeable() {
+  gone=$(simulated purge "$@" | awk '$1 == "Purg" || $1 == "Remv" { print $2 }')
+  for package in $gone; do
+    case " $* " in *" $package "*) ;; *) echo "$package needs what would go"; return 1 ;; esac
+  done
+}`,
+};
+
+/** A script that works on packages. */
+export function withPackages(...commands: readonly (Command | string)[]): Script {
+  return script(sh`patience=${LOCK_PATIENCE} full=${FULL}`, FUNCTIONS, ...commands);
+}
+
+/** Exit code 0, and the process in stdout, while somebody works on packages. */
+export const packagesBusy: Command = sh`( ${FUNCTIONS}
+busy )`;
+
+/** One line for each package that is installed. */
+export function installed(packages: readonly string[]): Command {
+  const format = '${db:Status-Status} ${Package}\n';
+  return sh`dpkg-query -W -f=${format} ${packages} 2>/dev/null | sed -n 's/^installed //p'`;
+}
+
+/** What an answer to {@link installed} leaves to be wished for. */
+export function judgeInstalled({ stdout }: Pick<Output, 'stdout'>, wanted: readonly string[]): Verdict {
+  const there = new Set(stdout.split('\n').map((line) => line.trim()));
+  const missing = wanted.filter((name) => !there.has(name));
+  return missing.length === 0 ? yes() : no(`without ${missing.join(', ')}`, `${wanted.join(', ')} installed`);
+}
+
+/**
+ * Installs packages. What was not there before, dependencies included, is noted on the host under `key`, in a file that
+ * an undo restores and in one that it does not: the difference is what the undo may take away.
+ * `$packages` holds the names when `first` runs, which may add to them.
+ */
+export function installing(key: string, packages: readonly string[], first: Command | string = ':'): Script {
+  const { list, all } = lists(key);
+  const install = sh`simulated install --no-install-recommends $packages`;
+  return {
+    ...withPackages(
+      sh`packages=${packages.join(' ')}`,
+      first,
+      // Old package lists name files that the mirrors no longer have.
+      sh`plan=$(${install}) || { apt update; plan=$(${install}); }`,
+      String.raw`new=$(printf '%s\n' "$plan" | sed -n 's/^Inst \([^ ]*\) (.*/\1/p')`,
+      sh`mkdir -p ${STATE}/packages`,
+      sh`{ cat ${list} 2>/dev/null || :; printf '%s\n' $new; } | sed '/^$/d' | sort -u > ${all}.farweave-new`,
+      sh`cp ${all}.farweave-new ${list}.farweave-new`,
+      sh`mv -f ${all}.farweave-new ${all}`,
+      sh`mv -f ${list}.farweave-new ${list}`,
+      'apt install --no-install-recommends $packages || { apt update && apt install --no-install-recommends $packages; }',
+    ),
+    saves: [list],
+  };
+}
+
+/** After an undo has restored the list: purges what the step added, unless something else has come to need it. */
+export function purgingAdded(key: string): Script {
+  const { list, all } = lists(key);
+  return withPackages(
+    sh`[ -e ${all} ] || exit 0`,
+    sh`added=$(if [ -e ${list} ]; then comm -23 ${all} ${list}; else cat ${all}; fi)`,
+    'if [ -z "$added" ]; then exit 0; fi',
+    'if purgeable $added; then apt purge $added; else echo "left: $added"; fi',
+    sh`rm -f ${all}`,
+  );
+}
+
+/** A state of a host: these packages are installed. Undone by purging what it added. */
+export function packagesInstalled<Args extends Json>(
+  name: `${string}.${string}`,
+  args: z.ZodType<Args>,
+  packagesOf: (host: HostSpec, args: Args) => readonly string[],
+): Operation<Args, never> {
+  return operation(name, args, {
+    timeout: 900_000,
+    publishes: [],
+    undo: 'restore',
+    restored: () => purgingAdded(name),
+    probe: (host, values) => installed(packagesOf(host, values)),
+    judge: (output, host, values) => judgeInstalled(output, packagesOf(host, values)),
+    apply: (host, values) => installing(name, packagesOf(host, values)),
+  });
+}
+
+function lists(key: string): { readonly list: string; readonly all: string } {
+  return { list: `${STATE}/packages/${key}`, all: `${STATE}/packages/${key}.all` };
+}
