@@ -191,6 +191,11 @@ export class ProtocolError extends SshError {
   }
 }
 
+/** Whether it is the way to the host that failed, so that another connection may help. */
+export function isLoss(error: unknown): error is LinkLost | Unreachable {
+  return error instanceof LinkLost || error instanceof Unreachable;
+}
+
 /** Control characters and text direction marks made visible, so that a terminal only shows what a host said. Keeps newlines and tabs. */
 export function printable(text: string): string {
   return text.replaceAll(

@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto';
+import ssh2, { type AuthenticationType, type ClientChannel, type ConnectConfig } from 'ssh2';
+import { AuthenticationFailed, HostKeyChanged, LinkLost, SshError, Unreachable } from './errors.ts';
+import type { Target } from './host.ts';
+
+export type Channel = ClientChannel;
+
+export interface LinkOptions {
+  /** Milliseconds from the first packet to the end of the login. */
+  readonly readyTimeout: number;
+  /** Milliseconds between signs of life; a link that leaves out three in a row is dead. */
+  readonly keepalive: number;
+}
+
+/** The machine has no room for another channel on this link. */
+export class ChannelRefused extends Error {}
+
+/** Ed25519 first, so that a host with several keys always shows the same one. No SHA-1. */
+const ED25519 = ['ssh-ed25519'] as const;
+const ECDSA = ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521'] as const;
+const RSA = ['rsa-sha2-512', 'rsa-sha2-256'] as const;
+type KeyKinds = readonly ((typeof ED25519)[number] | (typeof ECDSA)[number] | (typeof RSA)[number])[];
+
+/**
+ * Logs in. The machine's key is compared with `target.hostKey` before any credential is sent.
+ * Rejects with Unreachable, HostKeyChanged or AuthenticationFailed.
+ */
+export async function openLink(target: Target, options: LinkOptions): Promise<Link> {
+  try {
+    return await handshake(target, options, [...ED25519, ...ECDSA, ...RSA]);
+  } catch (error) {
+    if (!(error instanceof HostKeyChanged)) throw error;
+    // The pin may be of another kind of key than the one we prefer.
+    for (const kinds of [ECDSA, RSA]) {
+      const link = await handshake(target, options, kinds).catch(() => undefined);
+      if (link) return link;
+    }
+    throw error;
+  }
+}
+
+/** A connection that is logged in. Lives until it breaks or is ended. */
+export class Link {
+  readonly hostKey: string;
+  /** Set as soon as the connection is gone. */
+  broken: LinkLost | undefined;
+  readonly #client: ssh2.Client;
+  readonly #target: Target;
+  readonly #listeners: ((error: LinkLost) => void)[] = [];
+
+  constructor(client: ssh2.Client, target: Target, hostKey: string) {
+    this.#client = client;
+    this.#target = target;
+    this.hostKey = hostKey;
+    let cause: unknown;
+    client.on('error', (error) => {
+      cause = error;
+    });
+    client.on('close', () => {
+      this.broken = new LinkLost(
+        target,
+        `the connection broke${cause instanceof Error ? `: ${cause.message}` : ''}`,
+        cause,
+      );
+      for (const listener of this.#listeners.splice(0)) listener(this.broken);
+    });
+  }
+
+  onBroken(listener: (error: LinkLost) => void): void {
+    if (this.broken) listener(this.broken);
+    else this.#listeners.push(listener);
+  }
+
+  /** Rejects with LinkLost, or with ChannelRefused where sshd's MaxSessions is reached. */
+  exec(command: string): Promise<Channel> {
+    return new Promise((resolve, reject) => {
+      // ssh2 does not promise to call back when the connection goes.
+      this.onBroken(reject);
+      if (this.broken) return;
+      try {
+        this.#client.exec(command, (error, channel) => {
+          if (!error) resolve(channel);
+          else if (this.broken) reject(this.broken);
+          else if ('reason' in error) reject(new ChannelRefused(error.message));
+          else reject(new LinkLost(this.#target, error.message, error));
+        });
+      } catch (error) {
+        reject(new LinkLost(this.#target, 'the connection is closed', error));
+      }
+    });
+  }
+
+  end(): void {
+    this.#client.end();
+    // An end that nobody answers must not keep the process.
+    setTimeout(() => this.#client.destroy(), 2_000).unref();
+  }
+}
+
+function handshake(target: Target, options: LinkOptions, kinds: KeyKinds): Promise<Link> {
+  return new Promise((resolve, reject) => {
+    const client = new ssh2.Client();
+    let shown = '';
+    const fail = (error: SshError) => {
+      reject(error);
+      client.destroy();
+    };
+    const login = credentials(target, fail);
+    client
+      .on('ready', () => resolve(new Link(client, target, shown)))
+      .on('error', (error) => fail(changed() ?? classify(target, error)))
+      // It may close before it is ready without an error.
+      .on('close', () =>
+        fail(changed() ?? new Unreachable(target, 'closed the connection before the login was finished')),
+      )
+      .on('change password', () => fail(expired(target)));
+    const changed = () =>
+      shown && target.hostKey !== undefined && target.hostKey !== shown
+        ? new HostKeyChanged(target, target.hostKey, shown)
+        : undefined;
+    const config: ConnectConfig = {
+      host: target.address,
+      port: target.port,
+      username: target.user,
+      readyTimeout: options.readyTimeout,
+      keepaliveInterval: options.keepalive,
+      keepaliveCountMax: 3,
+      algorithms: { serverHostKey: [...kinds] },
+      hostVerifier: (key: Buffer) => {
+        shown = fingerprint(key);
+        return changed() === undefined;
+      },
+      authHandler: login,
+    };
+    try {
+      client.connect(config);
+    } catch (error) {
+      fail(classify(target, error));
+    }
+  });
+}
+
+/** `SHA256:…` as ssh-keygen shows it. */
+export function fingerprint(key: Buffer): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
+/**
+ * Says how to log in, method by method. The password is tried once: by `keyboard-interactive` only where the host does
+ * not take it as `password`, since every refused attempt counts towards locking the account.
+ */
+function credentials(target: Target, fail: (error: SshError) => void): NonNullable<ConnectConfig['authHandler']> {
+  const { user: username, password, privateKey, passphrase } = target;
+  const untried = new Set<AuthenticationType>();
+  if (privateKey !== undefined) untried.add('publickey');
+  if (password !== undefined) untried.add('password').add('keyboard-interactive');
+  let sent: AuthenticationType | undefined;
+  return (left: readonly AuthenticationType[] | null, partial: boolean | null, next) => {
+    const wrong = sent === 'password' && !partial && left?.includes('password');
+    if (wrong) untried.delete('keyboard-interactive');
+    sent = [...untried].find((method) => left === null || left.includes(method));
+    if (sent === undefined) return fail(refused(target, left));
+    untried.delete(sent);
+    if (sent === 'publickey') {
+      const key = ssh2.utils.parseKey(privateKey ?? '', passphrase);
+      if (key instanceof Error || !privateKey) {
+        return fail(
+          new AuthenticationFailed(
+            target,
+            'the private key cannot be read',
+            'Check the private key and its passphrase.',
+            key,
+          ),
+        );
+      }
+      return next({ type: 'publickey', username, key: privateKey, ...(passphrase !== undefined && { passphrase }) });
+    }
+    if (sent === 'password') return next({ type: 'password', username, password: password ?? '' });
+    let answered = false;
+    return next({
+      type: 'keyboard-interactive',
+      username,
+      prompt: (_name, _instructions, _language, prompts, finish) => {
+        const asksForPassword = prompts.length === 1 && !prompts[0]?.echo && !answered;
+        if (prompts.length > 0) answered = true;
+        finish(asksForPassword ? [password ?? ''] : []);
+      },
+    });
+  };
+}
+
+function refused(target: Target, left: readonly string[] | null): AuthenticationFailed {
+  const given = [target.privateKey && 'a private key', target.password !== undefined && 'a password'].filter(Boolean);
+  const methods = left ? `; it takes ${left.join(', ')}` : '';
+  return new AuthenticationFailed(
+    target,
+    given.length > 0
+      ? `refuses the login of ${target.user} with ${given.join(' and ')}${methods}`
+      : `no password and no private key is given for ${target.user}`,
+  );
+}
+
+function expired(target: Target): AuthenticationFailed {
+  return new AuthenticationFailed(
+    target,
+    `the password of ${target.user} has expired`,
+    'Log in by hand once, set a new password, and put it into the spec.',
+  );
+}
+
+/** By where in the login it happened, never by what the message says. */
+function classify(target: Target, error: unknown): SshError {
+  if (error instanceof SshError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const level = error instanceof Error && 'level' in error ? error.level : undefined;
+  if (level === 'client-authentication') return new AuthenticationFailed(target, message, undefined, error);
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return new Unreachable(target, REASONS[code] ?? (level === 'client-timeout' ? 'no answer in time' : message), error);
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  ETIMEDOUT: 'no answer in time',
+  EHOSTUNREACH: 'no route to it',
+  ENETUNREACH: 'no route to its network',
+  ENOTFOUND: 'no such host name',
+  EAI_AGAIN: 'its name cannot be looked up now',
+};

@@ -1,0 +1,94 @@
+# Starts a job, or attaches to the one that is there, and follows it to its end; or cancels it.
+# Set before: op key hash from limit blocks grace days fence length state volatile. The script comes on stdin.
+# The job's log goes to stdout and nothing else does; our own words go to stderr, where no job can write.
+umask 077
+cd /
+say() { printf 'FW1 %s\n' "$*" >&2; }
+fail() {
+  [ -z "$place" ] || [ -e "$folder/started" ] || rm -rf "$place/script" "$place/script.new"
+  say "error $*"
+  exit 1
+}
+# Why a file could not be written: there is no room, or anything else.
+cannot() {
+  at=$1
+  until [ -d "$at" ]; do at=$(dirname "$at"); done
+  for unit in -k -i; do
+    df -P "$unit" "$at" 2>/dev/null | {
+      read -r _
+      read -r _ total _ free _
+      [ "$total" != 0 ] && [ "$total" != - ] && [ "$free" -le $((length / 1024 + 64)) ]
+    } && fail full "$1"
+  done
+  fail cannot "write to $1"
+}
+
+place=
+folder=$state/jobs/$key
+command -v flock >/dev/null && command -v setsid >/dev/null || fail cannot 'work without flock and setsid (util-linux)'
+mkdir -p "$folder" 2>/dev/null && cd "$folder" && { true >>mutex && true >>log && true >>lock; } 2>/dev/null || cannot "$folder"
+exec 6>>mutex
+flock 6                                       # keeps two starters tidy; that a job runs once is the supervisor's care
+
+start() {
+  # Old jobs that have ended, and scripts that a crash left behind, unless somebody is starting them just now.
+  find "$state/jobs" -mindepth 1 -maxdepth 1 -mtime "+$days" -exec flock -n {}/mutex flock -n {}/lock rm -rf {} \;
+  for left in "$volatile"/jobs/*; do
+    other=$state/jobs/${left##*/}
+    [ ! -d "$left" ] || [ "$other" = "$folder" ] || [ ! -d "$other" ] || flock -n "$other/mutex" flock -n "$other/lock" rm -rf "$left"
+  done
+  place=$folder                               # a script may hold secrets: in memory, where the host allows it
+  case $(stat -f -c %T "$(dirname "$volatile")" 2>/dev/null) in tmpfs | ramfs) place=$volatile/jobs/$key ;; esac
+  rm -f refused
+  mkdir -p "$place" 2>/dev/null || cannot "$place"
+  head -c "$length" 2>/dev/null >"$place/script.new" && [ "$(wc -c <"$place/script.new")" -eq "$length" ] || cannot "$place"
+  # By rename: a supervisor that an earlier, killed starter left may be reading the old ones.
+  printf '%s\n' "$supervisor" 2>/dev/null >run.new || cannot "$folder"
+  mv -f "$place/script.new" "$place/script" && mv -f run.new run || cannot "$folder"
+  set -- /bin/sh "$folder/run" "$key" "$limit" "$blocks" "$grace" "$fence" "$state" "$place"
+  # A unit has a cgroup of its own, and outlives sshd, the session and KillUserProcesses.
+  if [ -d /run/systemd/system ] && systemd-run -q --collect --unit="farweave-$key" --description="Farweave job $key" \
+    -p RuntimeMaxSec=$((limit + grace + 60)) -p KillMode=mixed -p TimeoutStopSec=$((grace + 5)) "$@" 6>&- </dev/null >/dev/null
+  then :
+  else setsid "$@" 6>&- </dev/null >/dev/null 2>&1 &
+  fi
+  n=0
+  until [ -e started ] || [ -e refused ]; do
+    n=$((n + 1))
+    [ $n -lt 700 ] || fail cannot "start $folder/run within 30 s"
+    if [ $n -lt 100 ]; then sleep 0.01; else sleep 0.05; fi
+  done
+  [ -e started ] && return
+  read -r why <refused
+  case $why in fenced*) fail "$why" ;; *) cannot "$folder" ;; esac
+}
+
+how=attached
+if [ -e started ]; then
+  known=
+  [ ! -s hash ] || read -r known <hash
+  [ "$op" = cancel ] || [ -z "$known" ] || [ "$known" = "$hash" ] || fail conflict
+elif [ "$op" = cancel ]; then                 # before it began: a tombstone, so that it never will
+  { echo 'cancelled log=0 cut=0' >status && true >started; } 2>/dev/null || cannot "$folder"
+else
+  how=started
+  start
+fi
+exec 6>&- 8<lock 7<log
+say "$how"
+if [ "$op" = cancel ] && ! flock -n -s 8; then kill -USR1 "$(cat pid)"; fi
+tail -c "+$((from + 1))" <&7                  # from here on the descriptor's own offset is the place: exact, no counting
+n=0
+until flock -s -w 0.5 8; do                   # sleeps, yet wakes at once when the job ends
+  cat <&7 || exit 1
+  n=$((n + 1))
+  [ $((n % 4)) -ne 0 ] || say alive || exit 1 # who follows for nobody dies of it
+done
+cat <&7
+read -r end <status
+if [ -z "$end" ]; then                        # lost: end what a killed supervisor may have left
+  kill -KILL $(grep -ls "FARWEAVE_JOB=$key" /proc/[0-9]*/environ | cut -d/ -f3) 2>/dev/null
+  rm -rf "$volatile/jobs/$key" script pipe
+  end="lost log=$(($(wc -c <log))) cut=0"
+fi
+say "end $end"

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import type { Channel, Link } from './connection.ts';
+import { AuthenticationFailed, LinkLost, printable, SudoRefused, Unreachable } from './errors.ts';
+import type { Target } from './host.ts';
+
+/** How a program's channel ended. `code` is missing where the link went, or a signal ended it. */
+export interface Ended {
+  readonly code?: number;
+  readonly signal?: string;
+}
+
+export interface Sinks {
+  readonly out: (chunk: Buffer) => void;
+  readonly err: (chunk: Buffer) => void;
+}
+
+const OPENING = 30_000;
+
+/**
+ * A POSIX shell as root that waits for one program on its stdin: from here on, that costs a single round trip.
+ * Rejects with SudoRefused, AuthenticationFailed, LinkLost, Unreachable, or ChannelRefused where the link is full.
+ */
+export async function openRootShell(link: Link, target: Target): Promise<RootShell> {
+  const nonce = randomBytes(8).toString('hex');
+  const ready = `fw-${nonce}-ready\n`;
+  const prompt = `fw-${nonce}-password:`;
+  // Any login shell takes this: no newline, no `!`, one pair of quotes. The rest comes by stdin, out of sight of `ps`.
+  const wait = `/bin/sh -c 'echo ${ready.trim()} >&2; read -r n && eval "$(head -c $n)"'`;
+  const asRoot = target.user === 'root' ? wait : `sudo -S -p '${prompt}' -- ${wait}`;
+  const channel = await link.exec(asRoot);
+  const shell = new RootShell(channel, link);
+  let said = '';
+  let answered = false;
+  return new Promise((resolve, reject) => {
+    const give = (error: Error) => {
+      clearTimeout(timer);
+      reject(error);
+      shell.destroy();
+    };
+    const timer = setTimeout(() => give(new Unreachable(target, `gave no shell within ${OPENING / 1000} s`)), OPENING);
+    shell.attach({
+      out: () => {},
+      err: (chunk) => {
+        said = (said + chunk.toString()).slice(-4096);
+        if (said.includes(ready)) {
+          clearTimeout(timer);
+          resolve(shell);
+        } else if (said.endsWith(prompt)) {
+          said = said.slice(0, -prompt.length);
+          // Only when asked, or a host that asks nothing would run the password as code. Only once: sudo would take
+          // whatever comes next for further attempts, and lock the account.
+          const password = target.sudoPassword ?? target.password;
+          if (password === undefined)
+            give(new SudoRefused(target, `sudo asks for the password of ${target.user}, and none is given`));
+          else if (answered) give(new SudoRefused(target, `sudo refuses the password of ${target.user}`));
+          else channel.write(`${password}\n`);
+          answered = true;
+        }
+      },
+    });
+    void shell.ended.then(({ code }) => {
+      if (link.broken || code === undefined) return give(link.broken ?? new LinkLost(target, 'the channel was closed'));
+      const why = printable(said.trim()).slice(-500);
+      if (target.user === 'root') {
+        return give(new AuthenticationFailed(target, `lets root in but gives no shell (exit code ${code}): ${why}`));
+      }
+      if (code === 127) {
+        return give(new SudoRefused(target, `has no sudo: ${why}`, 'Install sudo there, or log in as root.'));
+      }
+      return give(new SudoRefused(target, `sudo does not let ${target.user} become root (exit code ${code}): ${why}`));
+    });
+  });
+}
+
+/** Runs one program, then is gone. */
+export class RootShell {
+  readonly ended: Promise<Ended>;
+  readonly #channel: Channel;
+  readonly #link: Link;
+  #sinks: Sinks = { out: () => {}, err: () => {} };
+  #gone = false;
+
+  constructor(channel: Channel, link: Link) {
+    this.#channel = channel;
+    this.#link = link;
+    let ended: Ended = {};
+    this.ended = new Promise((resolve) => {
+      const end = () => {
+        this.#gone = true;
+        resolve(ended);
+      };
+      channel
+        .on('data', (chunk: Buffer) => this.#sinks.out(chunk))
+        .on('exit', (code: number | null, signal?: string) => {
+          ended = code === null ? (signal === undefined ? {} : { signal }) : { code };
+        })
+        // Writing to a link that breaks: the end of the channel says so too.
+        .on('error', () => {})
+        .on('close', end);
+      channel.stderr.on('data', (chunk: Buffer) => this.#sinks.err(chunk));
+      link.onBroken(end);
+    });
+  }
+
+  get alive(): boolean {
+    return !this.#gone && !this.#link.broken;
+  }
+
+  attach(sinks: Sinks): void {
+    this.#sinks = sinks;
+  }
+
+  /** Sends the program, and after it what the program reads from its stdin, which stays open. */
+  start(program: string, stdin: Buffer | string, sinks: Sinks): void {
+    this.attach(sinks);
+    const text = Buffer.from(program);
+    this.#channel.write(Buffer.concat([Buffer.from(`${text.length}\n`), text, Buffer.from(stdin)]));
+  }
+
+  /** A line to the program that runs, and the end of its stdin. */
+  finish(line: string): void {
+    if (this.alive) this.#channel.end(line);
+  }
+
+  /** Lets go. The program learns it by the end of its stdin, or when it next writes. */
+  destroy(): void {
+    this.#sinks = { out: () => {}, err: () => {} };
+    if (this.alive) this.#channel.close();
+  }
+}

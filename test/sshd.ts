@@ -1,0 +1,179 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Target } from '../src/ssh/host.ts';
+import type { PoolOptions } from '../src/ssh/pool.ts';
+
+const SSHD = '/usr/sbin/sshd';
+
+/** A real OpenSSH server on a free port of the loopback, with keys and all state in a folder of its own. */
+export interface Sshd {
+  readonly target: Target;
+  /** Keeps jobs away from the machine's own /var/lib/farweave, and scripts in memory. */
+  readonly options: PoolOptions & { readonly state: string; readonly volatile: string };
+  readonly folder: string;
+  readonly port: number;
+  /** The command line of the processes that hold this text in their arguments. */
+  processes(text: string): readonly string[];
+  /** Breaks every connection, as a crash of sshd would. Jobs and the server go on. */
+  cut(): void;
+  stop(): void;
+  start(): Promise<void>;
+  /** Also ends what jobs left. */
+  remove(): void;
+}
+
+/** Needs root, since it logs root in. Fails, rather than skips, where openssh-server is missing. */
+export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
+  if (!existsSync(SSHD)) throw new Error(`${SSHD} is missing: install the package openssh-server`);
+  if (process.getuid?.() !== 0) throw new Error('a real sshd that lets root in can be tested by root only');
+  // Not below /tmp: what is removed at the end of a test must not be found by a grep over /tmp, and /dev/shm is in memory.
+  const folder = mkdtempSync('/dev/shm/farweave-sshd-');
+  const port = await freePort();
+  mkdirSync('/run/sshd', { recursive: true });
+  for (const [name, kind] of [
+    ['host', 'ed25519'],
+    ['host-ecdsa', 'ecdsa'],
+    ['user', 'ed25519'],
+  ] as const)
+    execFileSync('ssh-keygen', ['-q', '-t', kind, '-N', '', '-f', join(folder, name)]);
+  writeFileSync(
+    join(folder, 'config'),
+    [
+      `ListenAddress 127.0.0.1:${port}`,
+      `HostKey ${folder}/host`,
+      `HostKey ${folder}/host-ecdsa`,
+      `AuthorizedKeysFile ${folder}/user.pub`,
+      'PidFile none',
+      'UsePAM no',
+      'PermitRootLogin yes',
+      'PasswordAuthentication no',
+      'StrictModes no',
+      'LogLevel ERROR',
+      ...lines,
+      '',
+    ].join('\n'),
+  );
+  let server: ChildProcess | undefined;
+  const sshd: Sshd = {
+    folder,
+    port,
+    target: {
+      name: 'vm0',
+      address: '127.0.0.1',
+      port,
+      user: 'root',
+      privateKey: readFileSync(join(folder, 'user'), 'utf8'),
+    },
+    options: { state: `${folder}/state`, volatile: `${folder}/volatile`, grace: 2, readyTimeout: 10_000 },
+    processes: (text) => processes().flatMap(({ line }) => (line.includes(text) ? [line] : [])),
+    cut: () => {
+      for (const { pid, parent } of processes())
+        if (parent === server?.pid)
+          for (const below of processes()) if (below.pid === pid) process.kill(pid, 'SIGKILL');
+    },
+    start: async () => {
+      server = spawn(SSHD, ['-D', '-e', '-f', join(folder, 'config')], { stdio: ['ignore', 'ignore', 'inherit'] });
+      for (let tries = 0; tries < 200; tries++) {
+        if (await listens(port)) return;
+        await pause(25);
+      }
+      throw new Error(`sshd does not listen on port ${port}`);
+    },
+    stop: () => void server?.kill('SIGTERM'),
+    remove: () => {
+      sshd.cut();
+      server?.kill('SIGKILL');
+      for (const { pid, line } of processes()) if (line.includes(folder)) process.kill(pid, 'SIGKILL');
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+  await sshd.start();
+  return sshd;
+}
+
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly line: string;
+}
+
+function processes(): readonly Process[] {
+  const table = execFileSync('ps', ['-e', '-ww', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' });
+  return table
+    .split('\n')
+    .flatMap((row) => {
+      const [, pid, parent, line] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(row) ?? [];
+      return line === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), line }];
+    })
+    .filter(({ line }) => !line.startsWith('ps -e'));
+}
+
+export async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
+}
+
+/** A relay that delays each way, counts what passes, and can be cut. */
+export interface Relay {
+  readonly port: number;
+  readonly connections: number;
+  cut(): void;
+  /** Accepts, and passes nothing on from here on: a black hole. */
+  freeze(): void;
+  close(): void;
+}
+
+export async function createRelay(to: number, delay = 0): Promise<Relay> {
+  const sockets = new Set<net.Socket>();
+  let connections = 0;
+  let frozen = false;
+  const pipe = (from: net.Socket, into: net.Socket) => {
+    const later = (act: () => void) => (delay > 0 ? setTimeout(act, delay) : act());
+    from
+      .on('data', (data) => frozen || later(() => into.writable && into.write(data)))
+      .on('end', () => frozen || later(() => into.end()))
+      .on('error', () => into.destroy())
+      .on('close', () => frozen || later(() => into.destroy()));
+  };
+  const server = net.createServer((from) => {
+    connections += 1;
+    const into = net.connect(to, '127.0.0.1');
+    for (const socket of [from, into]) sockets.add(socket.setNoDelay());
+    pipe(from, into);
+    pipe(into, from);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const cut = () => {
+    for (const socket of sockets) socket.resetAndDestroy();
+    sockets.clear();
+  };
+  return {
+    port: typeof address === 'object' && address ? address.port : 0,
+    get connections() {
+      return connections;
+    },
+    cut,
+    freeze: () => {
+      frozen = true;
+    },
+    close: () => {
+      cut();
+      server.close();
+    },
+  };
+}
