@@ -28,6 +28,9 @@ export type Facts = Readonly<Record<string, Readonly<Record<string, string>>>>;
 /** The fact that holds the key a host showed when it was first met. */
 export const HOST_KEY = 'host.key';
 
+/** The secret that every cluster has: it keys the digests in labels. Made by a worker, whether or not a plan names it. */
+export const DIGEST_KEY = 'cluster.digestKey';
+
 export type Order = 'all' | { readonly rolling: number } | { readonly by: string; readonly first: readonly string[] };
 
 /** How far a stage reaches before the next may begin. A host-scoped stage has no barrier, hence no order either. */

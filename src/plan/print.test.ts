@@ -1,0 +1,127 @@
+import { expect, it } from 'vitest';
+import { TOY, toys } from '../../test/unit/toy.ts';
+import { parseCluster } from '../spec/parse.ts';
+import { compilePlan } from './compile.ts';
+import { digestOf } from './digest.ts';
+import { printFindings } from './findings.ts';
+import type { Plan } from './plan.ts';
+import { printPlan } from './print.ts';
+
+const { cluster } = parseCluster(TOY, { file: 'cluster.yaml', roles: toys });
+const plan = compilePlan(cluster, { indexes: {} }, { roles: toys });
+
+it('says where, what, in which order, what cannot be undone and with which secrets; the digest last', () => {
+  expect(printPlan(plan)).toBe(`Plan for the cluster toy: 3 hosts in 2 sites, 8 stages
+
+  ams  vm0 192.168.33.10, vm1 192.168.33.11
+  fra  vm2 192.168.33.12:2222
+
+mesh
+  00  mesh.supported  have a supported kernel  vm0…vm2 (3), asked before all else
+  01  mesh.createKey  create a key             vm0…vm2 (3)
+  02  mesh.configure  configure the mesh       vm0…vm2 (3)
+        port 51820
+  03  mesh.join       join the mesh            vm0…vm2 (3)
+  04  mesh.reach      reach the other hosts    vm0…vm2 (3), waited for
+        only where something was changed
+
+store
+  05  store.start     start the store          vm0…vm2 (3)
+        package store-server
+        secrets: store.keyFile
+  06  store.initiate  initiate the set         one of vm0…vm2 (3)
+        all others in the cluster wait for it
+        cannot be undone: the data are there to stay
+        secrets: store.password
+  07  store.restart   restart the store        vm0…vm2 (3)
+        1 at a time in every site
+        goes on when store.answers holds
+
+Secrets   access.password: from this machine, sealed for the workers
+          access.vm2.password: from this machine, sealed for the workers
+          store.keyFile: made once by a worker, 741 characters
+          store.password: made once by a worker, 24 characters
+Failure   the rollout stops and waits for you: retry, skip or rollback; no host may be parked
+Then      vm0 http://192.168.33.10
+          vm1 http://192.168.33.11
+          vm2 http://192.168.33.12
+Digest    ${digestOf(plan).slice(0, 16)}
+`);
+});
+
+it.each([
+  [['vm0'], '  vm0\n'],
+  [['vm0', 'vm2'], '  vm0, vm2\n'],
+  [['vm3', 'vm4', 'vm5'], '  vm3…vm5 (3)\n'],
+  [['vm0', 'vm2', 'vm4'], '  vm0, vm2, vm4\n'],
+  [['vm0', 'vm2', 'vm4', 'vm6', 'vm8', 'vm9'], '  vm0, vm2, vm4, … (6)\n'],
+])('folds %j', (hosts, text) => {
+  const ten = Array.from({ length: 10 }, (_, n) => ({ ...plan.hosts[0]!, name: `vm${n}` }));
+  expect(printPlan({ ...plan, hosts: ten, stages: [{ ...plan.stages[2]!, hosts }] })).toContain(text);
+});
+
+it('stays readable with very many hosts', () => {
+  const hosts = Array.from({ length: 300 }, (_, n) => ({
+    ...cluster.hosts[0]!,
+    name: `vm${n}`,
+    address: `h${n}.example`,
+  }));
+  const network = { ...cluster.network, range: '10.192.0.0/12' };
+  const many = compilePlan({ ...cluster, hosts, network }, { indexes: {} }, { roles: toys });
+  const text = printPlan(many);
+  expect(text.split('\n').length).toBeLessThan(50);
+  expect(text).toContain('ams  vm0 h0.example, vm1 h1.example, vm2 h2.example, vm3 h3.example, … 300 hosts');
+  expect(text).toContain('… 290 more');
+});
+
+it('cuts arguments that are long, on one line', () => {
+  const args = { file: `first\n${'x'.repeat(200)}`, list: [1, { a: true }] };
+  const stages = [{ ...plan.stages[1]!, args }] satisfies Plan['stages'];
+  const [line] = printPlan({ ...plan, stages })
+    .split('\n')
+    .filter((each) => each.includes('first'));
+  expect(line).toMatch(/^ {8}file first⏎x+…, list \[1 \{a true\}\]$/);
+});
+
+it('says host by host what is, what should be and what would run', () => {
+  const found = {
+    vm0: {
+      '00-mesh.supported': { is: 'no', now: 'Debian 9', wanted: 'Debian 12 or newer' },
+      '01-mesh.createKey': { is: 'yes' },
+      '02-mesh.configure': { is: 'no', now: 'nothing', wanted: 'port 1', commands: 'set -eu\nprintf \u001b[2J' },
+      '06-store.initiate': { is: 'no', now: 'no set', wanted: 'a set' },
+    },
+    vm1: {
+      '01-mesh.createKey': { is: 'yes' },
+      '05-store.start': { is: 'unknown', why: 'exit code 127' },
+      '06-store.initiate': { is: 'no', now: 'no set', wanted: 'a set' },
+    },
+  } as const;
+  expect(printFindings(plan, found)).toBe(`vm0 (ams)
+  ! mesh.supported: have a supported kernel
+      is      Debian 9
+      wanted  Debian 12 or newer
+  ~ mesh.configure: configure the mesh
+      is      nothing
+      wanted  port 1
+      | set -eu
+      | printf \\x1b[2J
+  ~ store.initiate: initiate the set (on one host)
+      is      no set
+      wanted  a set
+  = 1 of 4 as they should be
+
+vm1 (ams)
+  ? store.start: start the store
+      not known: exit code 127
+  ~ store.initiate: initiate the set (on one host)
+      is      no set
+      wanted  a set
+  = 1 of 3 as they should be
+
+vm2 (fra)
+  ? did not answer
+
+1 forbid the rollout, 2 to change, 1 not known, 2 as they should be, 1 without an answer
+`);
+});

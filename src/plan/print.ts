@@ -1,0 +1,144 @@
+import { digestOf, short } from './digest.ts';
+import type { Gate, HostSpec, Json, Plan, SecretSource, Stage } from './plan.ts';
+
+/** A plan as text, for people: where, what in which order, with which secrets; the digest last. */
+export function printPlan(plan: Plan): string {
+  const sections = [header(plan), ...rolesOf(plan).map((role) => roleText(plan, role)), footer(plan)];
+  return `${sections.join('\n\n')}\n`;
+}
+
+/** Hosts in few words: `vm0…vm2 (3)` where they stand side by side in the file. */
+function fold(names: readonly string[], all: readonly string[]): string {
+  if (names.length <= 2) return names.join(', ');
+  return runs(names, all).length === 1 ? `${names[0]}…${names.at(-1)} (${names.length})` : listed(names);
+}
+
+function header(plan: Plan): string {
+  const sites = [...new Set(plan.hosts.map(({ site }) => site))];
+  const what = plan.purpose === 'verify' ? 'Checks' : 'Plan';
+  const count = `${many(plan.hosts.length, 'host')} in ${many(sites.length, 'site')}, ${many(plan.stages.length, 'stage')}`;
+  const width = Math.max(...sites.map(({ length }) => length));
+  return [
+    `${what} for the cluster ${plan.cluster}: ${count}`,
+    '',
+    ...sites.map((site) => `  ${site.padEnd(width)}  ${siteText(plan.hosts.filter((host) => host.site === site))}`),
+  ].join('\n');
+}
+
+function siteText(hosts: readonly HostSpec[]): string {
+  const shown = hosts
+    .slice(0, 4)
+    .map(({ name, address, port }) => `${name} ${address}${port === 22 ? '' : `:${port}`}`);
+  return `${shown.join(', ')}${hosts.length > 4 ? `, … ${many(hosts.length, 'host')}` : ''}`;
+}
+
+function rolesOf(plan: Plan): readonly string[] {
+  return [...new Set(plan.stages.map(({ operation }) => roleOf(operation)))];
+}
+
+function roleText(plan: Plan, role: string): string {
+  const stages = plan.stages.filter(({ operation }) => roleOf(operation) === role);
+  return [role, ...stages.flatMap((stage) => stageText(plan, stage))].join('\n');
+}
+
+function stageText(plan: Plan, stage: Stage): readonly string[] {
+  const all = plan.hosts.map(({ name }) => name);
+  const [number = ''] = stage.id.split('-');
+  const name = stage.operation.padEnd(Math.max(...plan.stages.map(({ operation }) => operation.length)));
+  const title = stage.title.padEnd(Math.max(...plan.stages.map((each) => each.title.length)));
+  const line = `  ${number}  ${name}  ${title}  ${hostsText(stage, all)}`;
+  const notes = [
+    ...(stage.afterChange ? ['only where something was changed'] : []),
+    ...orderText(stage),
+    ...(stage.scope !== 'host' && stage.gate ? [gateText(stage.gate)] : []),
+    ...(stage.irreversible ? [`cannot be undone: ${stage.irreversible}`] : []),
+    ...argsText(stage.args),
+    ...(stage.secrets.length > 0 ? [`secrets: ${stage.secrets.join(', ')}`] : []),
+  ];
+  return [line, ...notes.map((note) => `        ${note}`)];
+}
+
+function hostsText(stage: Stage, all: readonly string[]): string {
+  const hosts = fold(stage.hosts, all);
+  const one = stage.scope !== 'host' && stage.on === 'one' && stage.hosts.length > 1;
+  return `${one ? 'one of ' : ''}${hosts}${{ preflight: ', asked before all else', change: '', check: ', waited for' }[stage.kind]}`;
+}
+
+/** Only what is a barrier is worth a line: all else goes at each host's own pace. */
+function orderText(stage: Stage): readonly string[] {
+  if (stage.scope === 'host') return [];
+  const where = stage.scope === 'site' ? 'in every site' : 'in the cluster';
+  if (stage.on === 'one' || stage.order === 'all') return [`all others ${where} wait for it`];
+  if ('rolling' in stage.order) return [`${stage.order.rolling} at a time ${where}`];
+  return [`one at a time ${where}, ${stage.order.first.join(' and ')} (${stage.order.by}) first`];
+}
+
+function gateText({ operation }: Gate): string {
+  return `goes on when ${operation} holds`;
+}
+
+/** Short arguments as they are; what is long is cut, since --json has it whole. */
+function argsText(args: Json): readonly string[] {
+  if (typeof args !== 'object' || args === null || Array.isArray(args)) return [];
+  const text = Object.entries(args)
+    .map(([key, value]) => `${key} ${clip(plain(value), 60)}`)
+    .join(', ');
+  return text === '' ? [] : [clip(text, 110)];
+}
+
+function plain(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(plain).join(' ')}]`;
+  if (typeof value === 'object' && value !== null) {
+    return `{${Object.entries(value)
+      .map(([key, inside]) => `${key} ${plain(inside)}`)
+      .join(', ')}}`;
+  }
+  return String(value).replaceAll('\n', '⏎');
+}
+
+function footer(plan: Plan): string {
+  const failure = {
+    pause: 'the rollout stops and waits for you: retry, skip or rollback',
+    rollback: 'what this rollout changed is undone',
+    continue: 'the other hosts go on',
+  }[plan.onFailure];
+  const parked = plan.budget === 0 ? 'no host may be parked' : `up to ${many(plan.budget, 'host')} may be parked`;
+  return [
+    ...labelled(
+      'Secrets',
+      Object.entries(plan.secrets).map(([name, source]) => `${name}: ${sourceText(source)}`),
+    ),
+    ...(plan.purpose === 'apply' ? labelled('Failure', [`${failure}; ${parked}`]) : []),
+    ...labelled(
+      'Then',
+      plan.outputs.map(({ title, value }) => `${title} ${value}`),
+    ),
+    ...labelled('Digest', [short(digestOf(plan))]),
+  ].join('\n');
+}
+
+/** Lines with a label before the first; of very many, the first ones. */
+function labelled(label: string, lines: readonly string[]): readonly string[] {
+  const shown = lines.length > 12 ? [...lines.slice(0, 10), `… ${lines.length - 10} more`] : lines;
+  return shown.map((line, n) => `${(n === 0 ? label : '').padEnd(8)}  ${line}`);
+}
+
+function sourceText(source: SecretSource): string {
+  if (source.from === 'spec') return 'from this machine, sealed for the workers';
+  if (source.from === 'worker') return `${source.entry} of the workers`;
+  return `made once by a worker, ${source.length} characters`;
+}
+
+/** The stretches of hosts that stand side by side in the file. */
+function runs(names: readonly string[], all: readonly string[]): readonly number[] {
+  const places = names.map((name) => all.indexOf(name));
+  return places.filter((place, n) => place !== (places[n - 1] ?? -2) + 1);
+}
+
+function listed(names: readonly string[]): string {
+  return names.length <= 5 ? names.join(', ') : `${names.slice(0, 3).join(', ')}, … (${names.length})`;
+}
+
+const many = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+const roleOf = (operation: string) => operation.slice(0, operation.indexOf('.'));
+const clip = (text: string, length: number) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
