@@ -1,0 +1,91 @@
+import * as z from 'zod';
+import { type Network, SLOTS } from '../network.ts';
+import type { Context, Problem, Role } from '../role.ts';
+import { install, join, key } from './operations.ts';
+import { encrypted, meshed } from './proof.ts';
+import type { Mesh } from './tunnel.ts';
+
+const NetworkSection = z.strictObject({
+  driver: z.literal('wireguard').default('wireguard').describe('What carries the mesh.'),
+  range: z.cidrv4().default('10.200.0.0/16').describe('Address range of the mesh, cut into one subnet a host.'),
+  prefix: z.int().min(16).max(27).default(24).describe("Prefix length of a host's subnet."),
+  domain: z
+    .string()
+    .regex(/^(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*$/, 'wants a domain in lower case')
+    .default('farweave.local')
+    .describe('Every name of the cluster ends in it.'),
+  port: z.int().min(1).max(65535).default(51820).describe('UDP port that hosts listen on for each other.'),
+  mtu: z
+    .int()
+    .min(1280)
+    .max(8920)
+    .default(1320)
+    .describe("MTU inside the mesh: 80 less than the smallest MTU between two hosts. The default suits clouds' 1400."),
+  keepalive: z.int().min(1).max(600).default(25).describe('Seconds between packets that keep a path through NAT open.'),
+});
+
+type NetworkSection = z.infer<typeof NetworkSection>;
+
+/** The network: an encrypted tunnel between any two hosts. */
+export const wireguard: Role<NetworkSection> = {
+  name: 'wireguard',
+  section: ['network'],
+  always: true,
+  config: NetworkSection,
+  operations: [install, key, join, meshed, encrypted],
+  validate: (config, { hosts }) => [...rangeProblems(config), ...hostProblems(config, hosts)],
+  network: ({ driver, range, prefix, domain, mtu }): Network => ({ driver, range, prefix, domain, mtu }),
+  stages: (config, { on, network }) => {
+    const mesh: Mesh = {
+      network,
+      port: config.port,
+      keepalive: config.keepalive,
+      hosts: Object.fromEntries(on.map(({ name, index, address }) => [name, { index, address }])),
+    };
+    const all = { scope: 'cluster', on: 'each', order: 'all' } as const;
+    return [
+      install.over(on, 'install WireGuard', {}),
+      key.over(on, 'make a WireGuard key', {}),
+      join.over(on, 'join the mesh', mesh),
+      meshed.over(on, 'reach every host through the mesh', mesh, { barrier: all }),
+      encrypted.over(on, 'cannot be listened to', mesh, { afterChange: true, barrier: all }),
+    ];
+  },
+};
+
+function rangeProblems({ range, prefix }: NetworkSection): Problem[] {
+  const [first, length] = parse(range);
+  return [
+    ...(first % 2 ** (32 - length) === 0 ? [] : [error('range', `${range} does not begin at a multiple of its size`)]),
+    ...(prefix > length ? [] : [error('prefix', `a /${prefix} is not a part of ${range}`)]),
+    ...(2 ** (32 - prefix) > Math.max(...Object.values(SLOTS)) + 3
+      ? []
+      : [error('prefix', `a /${prefix} has too few addresses for the containers of a host`)]),
+  ];
+}
+
+function hostProblems({ range, prefix }: NetworkSection, hosts: Context['hosts']): Problem[] {
+  const [first, length] = parse(range);
+  const inside = (address: string) =>
+    z.ipv4().safeParse(address).success && Math.floor((parse(`${address}/32`)[0] - first) / 2 ** (32 - length)) === 0;
+  const room = 2 ** Math.max(0, prefix - length);
+  const beyond = hosts.find((host) => host.index >= room);
+  return [
+    ...hosts
+      .filter((host) => inside(host.address))
+      .map((host) => error('range', `${host.name} has its own address ${host.address} in ${range}`)),
+    ...(beyond
+      ? [error('range', `${range} has room for ${room} hosts, and ${beyond.name} is number ${beyond.index + 1}`)]
+      : []),
+  ];
+}
+
+function error(field: keyof NetworkSection, message: string): Problem {
+  return { severity: 'error', path: [field], message };
+}
+
+/** First address as a number, and prefix length. */
+function parse(cidr: string): [number, number] {
+  const [address = '', length] = cidr.split('/');
+  return [address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0), Number(length)];
+}
