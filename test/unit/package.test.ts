@@ -14,7 +14,10 @@ const Lock = z.object({
     }),
   ),
 });
-const Package = z.object({ allowScripts: z.record(z.string(), z.boolean()), dependencies: z.record(z.string(), z.string()) });
+const Package = z.object({
+  allowScripts: z.record(z.string(), z.boolean()),
+  dependencies: z.record(z.string(), z.string()),
+});
 
 const { packages } = Lock.parse(read('package-lock.json'));
 const { allowScripts, dependencies } = Package.parse(read('package.json'));
@@ -27,7 +30,9 @@ it('declares for every dependency with an install script whether it may run', ()
 
 it('locks what each platform needs, so that npm ci works on all of them', () => {
   const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
-    Object.keys(optionalDependencies).filter((name) => !packages[`node_modules/${name}`] && !packages[`${path}/node_modules/${name}`]),
+    Object.keys(optionalDependencies).filter(
+      (name) => !packages[`node_modules/${name}`] && !packages[`${path}/node_modules/${name}`],
+    ),
   );
   expect(missing).toEqual([]);
 });
