@@ -4,7 +4,6 @@ import { parseCluster } from '../spec/parse.ts';
 import { compilePlan } from './compile.ts';
 import { digestOf } from './digest.ts';
 import { printFindings } from './findings.ts';
-import type { Plan } from './plan.ts';
 import { printPlan } from './print.ts';
 
 const { cluster } = parseCluster(TOY, { file: 'cluster.yaml', roles: toys });
@@ -30,7 +29,7 @@ store
         package store-server
         secrets: store.keyFile
   06  store.initiate  initiate the set         one of vm0…vm2 (3)
-        all others in the cluster wait for it
+        no host in the cluster goes on before it is done
         cannot be undone: the data are there to stay
         secrets: store.password
   07  store.restart   restart the store        vm0…vm2 (3)
@@ -69,18 +68,26 @@ it('stays readable with very many hosts', () => {
   const network = { ...cluster.network, range: '10.192.0.0/12' };
   const many = compilePlan({ ...cluster, hosts, network }, { indexes: {} }, { roles: toys });
   const text = printPlan(many);
-  expect(text.split('\n').length).toBeLessThan(50);
+  expect(text.split('\n').length).toBeLessThan(60);
   expect(text).toContain('ams  vm0 h0.example, vm1 h1.example, vm2 h2.example, vm3 h3.example, … 300 hosts');
-  expect(text).toContain('… 290 more');
+  expect(text).toContain('… 282 more');
 });
 
-it('cuts arguments that are long, on one line', () => {
-  const args = { file: `first\n${'x'.repeat(200)}`, list: [1, { a: true }] };
-  const stages = [{ ...plan.stages[1]!, args }] satisfies Plan['stages'];
-  const [line] = printPlan({ ...plan, stages })
-    .split('\n')
-    .filter((each) => each.includes('first'));
-  expect(line).toMatch(/^ {8}file first⏎x+…, list \[1 \{a true\}\]$/);
+it('shows arguments in lines, and cuts what is very long', () => {
+  const args = { file: `first\n${'x'.repeat(200)}`, list: [1, { a: true }], empty: '', words: 'word '.repeat(200) };
+  const text = printPlan({ ...plan, stages: [{ ...plan.stages[1]!, args }] });
+  expect(text).toContain('        file\n        first⏎xxx');
+  expect(text).toContain("…\n        list [1 {a true}], empty '', words word word");
+  expect(text).toContain('\n        … (whole with --json)\n');
+});
+
+it('shows once what several stages are told', () => {
+  const args = { network: { range: '10.200.0.0/16', domain: 'farweave.local' }, port: 1 };
+  const stages = plan.stages.slice(1, 3).map((stage) => ({ ...stage, args }));
+  const text = printPlan({ ...plan, stages });
+  expect(text.match(/10\.200\.0\.0/g)).toHaveLength(1);
+  expect(text).toContain('        network, port 1\n');
+  expect(text).toContain('Shared    network {range 10.200.0.0/16, domain farweave.local}\n');
 });
 
 it('says host by host what is, what should be and what would run', () => {

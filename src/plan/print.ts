@@ -1,9 +1,11 @@
+import { argumentLines, type Shared, sharedArguments, wrap } from './arguments.ts';
 import { digestOf, short } from './digest.ts';
-import type { Gate, HostSpec, Json, Plan, SecretSource, Stage } from './plan.ts';
+import type { Gate, HostSpec, Plan, SecretSource, Stage } from './plan.ts';
 
 /** A plan as text, for people: where, what in which order, with which secrets; the digest last. */
 export function printPlan(plan: Plan): string {
-  const sections = [header(plan), ...rolesOf(plan).map((role) => roleText(plan, role)), footer(plan)];
+  const shared = sharedArguments(plan.stages);
+  const sections = [header(plan), ...rolesOf(plan).map((role) => roleText(plan, role, shared)), footer(plan, shared)];
   return `${sections.join('\n\n')}\n`;
 }
 
@@ -36,12 +38,12 @@ function rolesOf(plan: Plan): readonly string[] {
   return [...new Set(plan.stages.map(({ operation }) => roleOf(operation)))];
 }
 
-function roleText(plan: Plan, role: string): string {
+function roleText(plan: Plan, role: string, shared: Shared): string {
   const stages = plan.stages.filter(({ operation }) => roleOf(operation) === role);
-  return [role, ...stages.flatMap((stage) => stageText(plan, stage))].join('\n');
+  return [role, ...stages.flatMap((stage) => stageText(plan, stage, shared))].join('\n');
 }
 
-function stageText(plan: Plan, stage: Stage): readonly string[] {
+function stageText(plan: Plan, stage: Stage, shared: Shared): readonly string[] {
   const all = plan.hosts.map(({ name }) => name);
   const [number = ''] = stage.id.split('-');
   const name = stage.operation.padEnd(Math.max(...plan.stages.map(({ operation }) => operation.length)));
@@ -52,7 +54,7 @@ function stageText(plan: Plan, stage: Stage): readonly string[] {
     ...orderText(stage),
     ...(stage.scope !== 'host' && stage.gate ? [gateText(stage.gate)] : []),
     ...(stage.irreversible ? [`cannot be undone: ${stage.irreversible}`] : []),
-    ...argsText(stage.args),
+    ...argumentLines(stage.args, shared),
     ...(stage.secrets.length > 0 ? [`secrets: ${stage.secrets.join(', ')}`] : []),
   ];
   return [line, ...notes.map((note) => `        ${note}`)];
@@ -68,7 +70,7 @@ function hostsText(stage: Stage, all: readonly string[]): string {
 function orderText(stage: Stage): readonly string[] {
   if (stage.scope === 'host') return [];
   const where = stage.scope === 'site' ? 'in every site' : 'in the cluster';
-  if (stage.on === 'one' || stage.order === 'all') return [`all others ${where} wait for it`];
+  if (stage.on === 'one' || stage.order === 'all') return [`no host ${where} goes on before it is done`];
   if ('rolling' in stage.order) return [`${stage.order.rolling} at a time ${where}`];
   return [`one at a time ${where}, ${stage.order.first.join(' and ')} (${stage.order.by}) first`];
 }
@@ -77,26 +79,7 @@ function gateText({ operation }: Gate): string {
   return `goes on when ${operation} holds`;
 }
 
-/** Short arguments as they are; what is long is cut, since --json has it whole. */
-function argsText(args: Json): readonly string[] {
-  if (typeof args !== 'object' || args === null || Array.isArray(args)) return [];
-  const text = Object.entries(args)
-    .map(([key, value]) => `${key} ${clip(plain(value), 60)}`)
-    .join(', ');
-  return text === '' ? [] : [clip(text, 110)];
-}
-
-function plain(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(plain).join(' ')}]`;
-  if (typeof value === 'object' && value !== null) {
-    return `{${Object.entries(value)
-      .map(([key, inside]) => `${key} ${plain(inside)}`)
-      .join(', ')}}`;
-  }
-  return String(value).replaceAll('\n', '⏎');
-}
-
-function footer(plan: Plan): string {
+function footer(plan: Plan, shared: Shared): string {
   const failure = {
     pause: 'the rollout stops and waits for you: retry, skip or rollback',
     rollback: 'what this rollout changed is undone',
@@ -104,6 +87,10 @@ function footer(plan: Plan): string {
   }[plan.onFailure];
   const parked = plan.budget === 0 ? 'no host may be parked' : `up to ${many(plan.budget, 'host')} may be parked`;
   return [
+    ...labelled(
+      'Shared',
+      [...shared].flatMap(([name, text]) => wrap(`${name} ${text}`)),
+    ),
     ...labelled(
       'Secrets',
       Object.entries(plan.secrets).map(([name, source]) => `${name}: ${sourceText(source)}`),
@@ -119,7 +106,7 @@ function footer(plan: Plan): string {
 
 /** Lines with a label before the first; of very many, the first ones. */
 function labelled(label: string, lines: readonly string[]): readonly string[] {
-  const shown = lines.length > 12 ? [...lines.slice(0, 10), `… ${lines.length - 10} more`] : lines;
+  const shown = lines.length > 20 ? [...lines.slice(0, 18), `… ${lines.length - 18} more`] : lines;
   return shown.map((line, n) => `${(n === 0 ? label : '').padEnd(8)}  ${line}`);
 }
 
@@ -141,4 +128,3 @@ function listed(names: readonly string[]): string {
 
 const many = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 const roleOf = (operation: string) => operation.slice(0, operation.indexOf('.'));
-const clip = (text: string, length: number) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
