@@ -1,0 +1,113 @@
+import { dirname, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Plan } from '../plan/plan.ts';
+import type { Cluster } from '../spec/cluster.ts';
+import { readCluster } from '../spec/file.ts';
+import { line, SpecError } from '../spec/problem.ts';
+import { resolveSecrets } from '../spec/secrets.ts';
+import { connect, type Farweave } from './connection.ts';
+import { stateFolder } from './dev/state.ts';
+import { draft } from './index.ts';
+import type { Io } from './io.ts';
+import type { Manner } from './show.ts';
+import { waiting } from './waiting.ts';
+
+/** Options that every command takes. */
+export interface Global {
+  readonly file: string;
+  readonly json?: boolean;
+  readonly debug?: boolean;
+  readonly state?: string;
+  readonly address?: string;
+  readonly namespace?: string;
+  readonly profile?: string;
+}
+
+/** Where a command was called: its surroundings and the options of all commands. */
+export interface At {
+  readonly io: Io;
+  readonly global: Global;
+  /** How this program is called again with the same cluster: `farweave -f forum.yaml`. */
+  readonly self: string;
+}
+
+/** Carries a command out and gives the exit code. Takes what commander gives: arguments, then options. */
+export type Handler = (at: At, ...given: never[]) => Promise<number>;
+
+/** Makes a handler an action of commander. */
+export type Run = (handler: Handler) => (...given: unknown[]) => Promise<void>;
+
+/** What `--help` of a command shows below its options. */
+export function teach(
+  command: Command,
+  examples: readonly (readonly [line: string, what: string])[],
+  more = '',
+): Command {
+  const column = Math.max(...examples.map(([example]) => example.length)) + 2;
+  const lines = examples.map(([example, what]) => `  ${example.padEnd(column)}${what}`);
+  return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}${more && `\n\n${more}`}`);
+}
+
+/** The cluster of the file, checked. Warnings go to stderr. Throws SpecError. */
+export async function readSpec({ io, global }: At): Promise<Cluster> {
+  const { cluster, warnings } = await readCluster(resolve(io.cwd, global.file), {}).catch(inTermsOf(global.file));
+  for (const warning of warnings) io.err.write(`${line({ ...warning, file: global.file })}\n`);
+  return cluster;
+}
+
+/** Values of the secrets that a plan takes from the spec. Throws SecretsError, which names all that are missing. */
+export async function secretsOf({ io, global }: At, cluster: Cluster, purpose: Plan['purpose']) {
+  // Which secrets are used does not depend on what a server remembers of the cluster.
+  const { plan } = draft(cluster, undefined, purpose);
+  const wanted = Object.entries(cluster.secrets).filter(([name]) => plan.secrets[name]?.from === 'spec');
+  const directory = dirname(resolve(io.cwd, global.file));
+  const values = await waiting(io, 'Fetching secrets', () =>
+    resolveSecrets(Object.fromEntries(wanted), io.env, { directory }),
+  );
+  return Object.fromEntries(values);
+}
+
+/** Does something with a connection to Temporal, which is started first if it is the embedded one. */
+export async function withTemporal<T>(at: At, work: (farweave: Farweave) => Promise<T>): Promise<T> {
+  const { io, global } = at;
+  const { address, namespace, profile } = global;
+  const farweave = await waiting(io, 'Connecting to Temporal', (progress) =>
+    connect({
+      env: io.env,
+      progress,
+      state: stateOf(at),
+      ...(address && { address }),
+      ...(namespace && { namespace }),
+      ...(profile && { profile }),
+    }),
+  );
+  try {
+    return await work(farweave);
+  } finally {
+    await farweave.close();
+  }
+}
+
+/** Folder of the embedded server. */
+export function stateOf({ io, global }: Pick<At, 'io' | 'global'>): string {
+  const beside = dirname(resolve(io.cwd, global.file));
+  return stateFolder({ env: io.env, beside, ...(global.state && { option: resolve(io.cwd, global.state) }) });
+}
+
+/** How a rollout is to be shown. */
+export function mannerOf({ io, global, self }: At, { events = false } = {}): Manner {
+  return { io, json: global.json === true, events: events && global.json === true, self };
+}
+
+/** One document on stdout. */
+export function writeJson({ io }: Pick<At, 'io'>, value: unknown): void {
+  io.out.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Problems name the file as it was given. */
+function inTermsOf(file: string): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof SpecError) throw new SpecError(error.problems.map((problem) => ({ ...problem, file })));
+    throw error;
+  };
+}

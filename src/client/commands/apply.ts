@@ -1,0 +1,104 @@
+import type { Command } from 'commander';
+import { resumeSignal } from '../../workflows/contract.ts';
+import { accompany } from '../accompany.ts';
+import { type At, mannerOf, type Run, readSpec, secretsOf, teach, withTemporal, writeJson } from '../command.ts';
+import { confirm } from '../confirm.ts';
+import type { Farweave } from '../connection.ts';
+import { EXIT, Failure } from '../errors.ts';
+import { type Begun, apply as begin, type Draft, draft, status, whoAmI } from '../index.ts';
+import { workflowLink } from '../links.ts';
+import { draftLines } from '../report.ts';
+import { waiting } from '../waiting.ts';
+
+interface Options {
+  readonly plan?: string;
+  readonly yes?: boolean;
+  readonly wait: boolean;
+  readonly detach?: boolean;
+}
+
+export function addApply(program: Command, run: Run): void {
+  const command = program
+    .command('apply')
+    .summary('roll the cluster out')
+    .description(
+      'Makes the hosts what the cluster file says. What holds already is left alone: a second apply reports 0 changed. ' +
+        'The rollout runs in Temporal, not in this terminal: Ctrl-C leaves it running, a crash of this machine does not ' +
+        'lose it, and the same apply again comes back to it. On a terminal a plan is shown and has to be agreed to, then ' +
+        'the rollout is shown by site, host and role; elsewhere each change of state is a line ' +
+        '(vm0 mongodb.start: Queued, Provisioning, Done).',
+    )
+    .option('--plan <digest>', 'only if the plan still is the one that farweave plan showed (16 digits are enough)')
+    .option('-y, --yes', 'do not ask')
+    .option('--wait', 'watch until it has ended (the default)', true)
+    .option('--detach', 'begin and return at once')
+    .action(run(apply));
+  teach(
+    command,
+    [
+      ['farweave apply', 'show, ask, roll out, watch'],
+      ['farweave apply --yes --json', 'for scripts: the outcome as one JSON document'],
+      ['farweave apply --plan 0123456789abcdef', 'exactly what was reviewed, or nothing'],
+    ],
+    'Exit codes: 0 done; 1 failed, paused on a failure, or refused; 2 bad input; 3 no Temporal; 130 Ctrl-C (the rollout goes on).',
+  );
+}
+
+async function apply(at: At, options: Options): Promise<number> {
+  const cluster = await readSpec(at);
+  const secrets = await secretsOf(at, cluster, 'apply');
+  return await withTemporal(at, async (farweave) => {
+    const state = await status(farweave, cluster.name);
+    const made = draft(cluster, state);
+    if (options.plan) holdTo(options.plan, made, at);
+    const underWay = state?.rollout?.digest === made.digest;
+    if (at.io.canAsk && !options.yes && !underWay && !(await agreed(at, made))) return EXIT.failed;
+    const rollout = await waiting(at.io, 'Beginning the rollout', () => begin(farweave, made, secrets));
+    if (options.detach) return detached(at, farweave, rollout);
+    await tellOf(at, farweave, rollout);
+    return await accompany(farweave, rollout, mannerOf(at));
+  });
+}
+
+/** Refuses a plan that is not the one that somebody has agreed to. */
+function holdTo(wanted: string, { digest }: Draft, { self }: At): void {
+  if (!/^[0-9a-f]{8,64}$/.test(wanted)) {
+    throw new Failure(
+      `${wanted} is not the digest of a plan: wants 16 hexadecimal digits, as farweave plan prints them.`,
+      {
+        exitCode: EXIT.badInput,
+      },
+    );
+  }
+  if (digest.startsWith(wanted)) return;
+  throw new Failure(`The plan ${wanted} no longer holds: it is ${digest.slice(0, 16)} now.`, {
+    details: [
+      'The cluster file has changed since, or another version of farweave made the plan, or hosts have come or gone.',
+    ],
+    hint: `Look at it again: ${self} plan`,
+  });
+}
+
+async function agreed({ io }: At, made: Draft): Promise<boolean> {
+  io.out.write(`${draftLines(made, io).join('\n')}\n`);
+  const yes = await confirm('Apply this plan?');
+  if (!yes) io.err.write('Nothing was touched.\n');
+  return yes;
+}
+
+/** The same apply again wants what it wanted before: a rollout that is paused on a failure tries again. */
+async function tellOf({ io }: At, farweave: Farweave, { attached, revision, workflowId, runId }: Begun): Promise<void> {
+  const web = farweave.ui ? `\nWeb UI  ${workflowLink(farweave.ui, farweave.namespace, workflowId, runId)}` : '';
+  io.err.write(`Revision ${revision}${attached ? ' is under way already: coming back to it.' : ''}${web}\n`);
+  if (attached)
+    await farweave.client.workflow.getHandle(workflowId).signal(resumeSignal, { by: whoAmI(), reason: 'apply' });
+}
+
+function detached(at: At, farweave: Farweave, rollout: Begun): number {
+  const { workflowId, runId, revision, digest, attached } = rollout;
+  const ui = farweave.ui && workflowLink(farweave.ui, farweave.namespace, workflowId, runId);
+  if (at.global.json)
+    writeJson(at, { cluster: rollout.cluster, revision, workflowId, runId, digest, attached, ...(ui && { ui }) });
+  else at.io.out.write(`Revision ${revision} runs.\n  ${at.self} watch    watch it\n${ui ? `  ${ui}\n` : ''}`);
+  return EXIT.ok;
+}

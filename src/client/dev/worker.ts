@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { extname, join, relative, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from '@temporalio/client';
+import { TASK_QUEUE } from '../../workflows/contract.ts';
+import { EXIT, Failure } from '../errors.ts';
+import { isAlive, type Process, startDetached } from './process.ts';
+import { lastLines, plainEnv } from './server.ts';
+import { devFiles } from './state.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** `src` of a checkout, or `dist` of the installed package; and what its files end in. */
+const sources = resolve(import.meta.dirname, '../..');
+const extension = extname(import.meta.filename);
+const START_LIMIT = 120_000;
+
+/** The program that a worker runs. */
+export const workerProgram = join(sources, 'worker', `main${extension}`);
+
+/** Names the code that a worker runs: another digest means that it is to be started anew. */
+export function codeDigest(): string {
+  const hash = createHash('sha256').update(readFileSync(join(sources, '../package.json')));
+  const files = readdirSync(sources, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(extension) && !entry.name.includes('.test.'))
+    .map((entry) => relative(sources, join(entry.parentPath, entry.name)))
+    // Workers run neither of them.
+    .filter((file) => !file.startsWith('client/') && !file.startsWith('lab/'))
+    .sort();
+  for (const file of files) hash.update(`\0${file}\0`).update(readFileSync(join(sources, file)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** What a worker finds in its environment. */
+export function workerEnv(state: string, server: { address: string; namespace: string }, env: Env): Env {
+  return {
+    ...plainEnv(env),
+    ...Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith('FARWEAVE_WORKER_'))),
+    FARWEAVE_STATE: state,
+    TEMPORAL_ADDRESS: server.address,
+    TEMPORAL_NAMESPACE: server.namespace,
+  };
+}
+
+/** Starts a worker in the background and waits until it asks for work. */
+export async function startWorker(
+  state: string,
+  connection: Connection,
+  address: string,
+  { env, progress }: { env: Env; progress: (line: string) => void },
+): Promise<Process> {
+  progress('starting a worker');
+  const { folder, log } = devFiles(state);
+  const began = Date.now();
+  const process_ = await startDetached(process.execPath, [workerProgram], {
+    log: log.worker,
+    env: workerEnv(state, { address, namespace: 'default' }, env),
+    cwd: folder,
+  });
+  for (const deadline = began + START_LIMIT; isAlive(process_) && Date.now() < deadline; await sleep(100)) {
+    if (await isPolled(connection, 'default', began)) return process_;
+  }
+  throw new Failure('The worker does not start.', {
+    details: lastLines(log.worker, 15),
+    hint: `See ${log.worker}.`,
+    exitCode: EXIT.unreachable,
+  });
+}
+
+/** Whether any worker has asked for work since a moment, in milliseconds since 1970. */
+export async function isPolled(connection: Connection, namespace: string, since: number): Promise<boolean> {
+  const { pollers } = await connection.withDeadline(Date.now() + 5_000, () =>
+    connection.workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: TASK_QUEUE },
+      taskQueueType: WORKFLOW_TASKS,
+    }),
+  );
+  return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1_000 + 999 >= since);
+}
+
+/** `TASK_QUEUE_TYPE_WORKFLOW` of Temporal's API. */
+const WORKFLOW_TASKS = 1;

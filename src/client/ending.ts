@@ -1,0 +1,100 @@
+import type { Outcome } from '../workflows/contract.ts';
+import type { Farweave } from './connection.ts';
+import { EXIT } from './errors.ts';
+import type { Followed } from './follow.ts';
+import { table } from './format.ts';
+import { workflowLink } from './links.ts';
+import { checkLines, problemLines, verdict } from './report.ts';
+import type { Manner } from './show.ts';
+import { tally, type View } from './view.ts';
+
+/** The last words about a rollout that has ended. */
+export function ended(farweave: Farweave, rollout: Followed, view: View, outcome: Outcome, manner: Manner): number {
+  const { io, self } = manner;
+  const ok = outcome.state === 'done';
+  const isCheck = view.plan.purpose === 'verify';
+  const elapsed = (view.ended ?? Date.now()) - view.began;
+  const problems = isCheck ? outcome.problems.filter(({ stage }) => !stage) : outcome.problems;
+  if (manner.json)
+    writeJson(manner, { ...summary(farweave, rollout, view), ...withoutFacts(outcome), milliseconds: elapsed });
+  else
+    say(manner, [
+      ...(isCheck ? checkLines({ ...view, progress: { ...view.progress, problems: outcome.problems } }, io) : []),
+      ...problemLines(problems, io),
+      ...(problems.length > 0 ? [''] : []),
+      verdict(view, outcome, elapsed, io),
+      ...(ok && !isCheck ? outputs(view) : []),
+      ...web(farweave, rollout, view),
+      ...next(isCheck || ok ? ['status', 'verify', 'plan --check'] : ['apply', 'plan --check'], self),
+    ]);
+  return ok ? EXIT.ok : EXIT.failed;
+}
+
+/** A rollout that is paused on a failure: what is wrong, and what there is to decide. */
+export function stuck(farweave: Farweave, rollout: Followed, view: View, manner: Manner): number {
+  const { io, self } = manner;
+  if (manner.json) writeJson(manner, { ...summary(farweave, rollout, view), problems: view.progress.problems });
+  else
+    say(manner, [
+      ...problemLines(view.progress.problems, io),
+      '',
+      'The rollout is paused: nothing new starts, and what it has done stays until you decide.',
+      ...table([
+        [`  ${self} resume`, 'try again, once what is wrong has been put right'],
+        [`  ${self} rollback`, 'take back what this rollout has changed'],
+        [`  ${self} cancel`, 'end it, and leave everything as it is'],
+      ]),
+      ...web(farweave, rollout, view),
+    ]);
+  return EXIT.failed;
+}
+
+/** Somebody pressed Ctrl-C. */
+export function left(rollout: Followed, { io, self }: Manner): number {
+  io.err.write(
+    `\nRevision ${rollout.revision} goes on without this terminal.\n  ${self} watch    come back to it\n  ${self} pause    hold it\n`,
+  );
+  return EXIT.interrupted;
+}
+
+/** What of a rollout stands in JSON, ended or not. */
+export function summary(farweave: Farweave, rollout: Followed, view: View) {
+  const { plan, progress, runId, cluster, revision } = view;
+  return {
+    cluster,
+    revision,
+    purpose: plan.purpose,
+    state: progress.state,
+    changed: progress.changed,
+    unchanged: tally(view).unchanged,
+    parked: progress.parked,
+    steps: progress.steps,
+    outputs: plan.outputs,
+    workflowId: rollout.workflowId,
+    runId,
+    ...(farweave.ui && { ui: workflowLink(farweave.ui, farweave.namespace, rollout.workflowId, runId) }),
+  };
+}
+
+/** On what the next run would build: of no use to a reader, and long. */
+const withoutFacts = ({ facts: _, ...outcome }: Outcome) => outcome;
+
+function outputs({ plan }: View): readonly string[] {
+  return plan.outputs.length === 0 ? [] : ['', ...table(plan.outputs.map(({ title, value }) => [title, value]))];
+}
+
+function web(farweave: Farweave, { workflowId }: Followed, { runId }: View): readonly string[] {
+  return farweave.ui ? ['', `Web UI  ${workflowLink(farweave.ui, farweave.namespace, workflowId, runId)}`] : [];
+}
+
+function next(commands: readonly string[], self: string): readonly string[] {
+  return ['', `Next    ${commands.map((command) => `${self} ${command}`).join(' · ')}`];
+}
+
+function writeJson({ io, events }: Manner, value: unknown): void {
+  io.out.write(`${JSON.stringify(value, null, events ? 0 : 2)}\n`);
+}
+
+function say({ io }: Manner, lines: readonly string[]): void {
+  io.out.write(`${lines.join('\n')}\n`);
+}

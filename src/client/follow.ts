@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { type Outcome, type Progress, planQuery, progressQuery } from '../workflows/contract.ts';
+import { EXIT, Failure } from './errors.ts';
+import { runningSteps } from './running.ts';
+import { merge, type View } from './view.ts';
+
+/** A rollout that can be followed. */
+export interface Followed {
+  readonly cluster: string;
+  readonly revision: number;
+  readonly workflowId: string;
+}
+
+export interface FollowOptions {
+  /** Milliseconds from one look to the next. */
+  readonly interval?: number;
+  /** Ask too what runs on hosts at the moment: a request more for each site. */
+  readonly running?: boolean;
+  /** Ends the following, not the rollout. */
+  readonly signal?: AbortSignal;
+  /** Called when nobody answers, such as to start a server that has died. */
+  readonly revive?: () => Promise<unknown>;
+}
+
+const QUERY_LIMIT = 10_000;
+/** How long nobody may answer before following is given up. The rollout itself waits as long as it takes. */
+const LOST_LIMIT = 5 * 60_000;
+
+/**
+ * What becomes of a rollout, look by look; the last view holds the outcome. Ends early only where `signal` says so.
+ * Throws a `Failure` where Temporal or its workers are silent for five minutes.
+ */
+export async function* follow(client: Client, rollout: Followed, options: FollowOptions = {}): AsyncGenerator<View> {
+  const { interval = 500, signal } = options;
+  let last: View | undefined;
+  let heard = Date.now();
+  for (;;) {
+    if (signal?.aborted) return;
+    const look = await see(client, rollout, last, options).catch(asTrouble);
+    if ('plan' in look) {
+      heard = Date.now();
+      last = look;
+      yield look;
+      if (look.outcome) return;
+    } else {
+      if (Date.now() - heard > LOST_LIMIT) throw lost(look.trouble);
+      if (last) yield { ...last, running: [], trouble: look.trouble };
+      await options.revive?.().catch(() => {});
+    }
+    await sleep(interval, undefined, { ...(signal && { signal }) }).catch(() => {});
+  }
+}
+
+async function see(client: Client, rollout: Followed, last: View | undefined, options: FollowOptions): Promise<View> {
+  const handle = client.workflow.getHandle(rollout.workflowId);
+  const [description, plan, own] = await client.connection.withDeadline(Date.now() + QUERY_LIMIT, () =>
+    Promise.all([handle.describe(), last?.plan ?? handle.query(planQuery), handle.query(progressQuery)]),
+  );
+  const sites = await Promise.all(own.children.map((id) => siteProgress(client, id)));
+  const view: View = {
+    cluster: rollout.cluster,
+    revision: rollout.revision,
+    runId: description.runId,
+    began: description.startTime.getTime(),
+    ...(description.closeTime && { ended: description.closeTime.getTime() }),
+    plan,
+    progress: merge(
+      own,
+      sites.filter((site) => site !== undefined),
+    ),
+    running: options.running ? await runningSteps(client, description, own.children) : [],
+  };
+  // Only the server knows of one that was terminated.
+  if (description.status.name === 'RUNNING') return view;
+  return { ...view, outcome: await outcomeOf(client, rollout) };
+}
+
+/** A site may end between its parent's answer and its own; then its steps are in the parent's next one. */
+async function siteProgress(client: Client, workflowId: string): Promise<Progress | undefined> {
+  return await client.connection
+    .withDeadline(Date.now() + QUERY_LIMIT, () => client.workflow.getHandle(workflowId).query(progressQuery))
+    .catch(() => undefined);
+}
+
+/** Waits for a rollout's end. Throws a `Failure` where it was ended from outside. */
+export async function outcomeOf(client: Client, rollout: Followed): Promise<Outcome> {
+  const handle = client.workflow.getHandle(rollout.workflowId);
+  try {
+    return await handle.result();
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    throw new Failure(`${rollout.workflowId} was ended from outside: ${error.cause?.message ?? error.message}`, {
+      hint: 'farweave apply begins anew; what is done already stays so.',
+      cause: error,
+    });
+  }
+}
+
+function asTrouble(error: unknown): { readonly trouble: string } {
+  if (error instanceof Failure) throw error;
+  if (error instanceof WorkflowNotFoundError) throw new Failure(`There is no rollout ${error.workflowId}.`);
+  if (error instanceof Error) return { trouble: explain(error) };
+  throw error;
+}
+
+function explain(error: Error): string {
+  const cause = error.cause instanceof Error ? error.cause.message : error.message;
+  return `no answer (${cause.split('\n')[0]})`;
+}
+
+function lost(trouble: string): Failure {
+  return new Failure(`Nobody has answered for ${LOST_LIMIT / 60_000} minutes: ${trouble}`, {
+    hint: 'The rollout goes on when server and workers are back. farweave watch comes back to it.',
+    exitCode: EXIT.unreachable,
+  });
+}

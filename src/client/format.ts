@@ -1,0 +1,61 @@
+import { stripVTControlCharacters } from 'node:util';
+
+/** A span of time as people say it: `0.4s`, `12s`, `1m 05s`, `2h 03m`. */
+export function duration(milliseconds: number): string {
+  const seconds = Math.max(0, milliseconds) / 1_000;
+  if (seconds < 10) return `${Math.floor(seconds * 10) / 10}s`;
+  const whole = Math.floor(seconds);
+  if (whole < 60) return `${whole}s`;
+  const pair = (value: number) => String(value).padStart(2, '0');
+  if (whole < 3_600) return `${Math.floor(whole / 60)}m ${pair(whole % 60)}s`;
+  return `${Math.floor(whole / 3_600)}h ${pair(Math.floor((whole % 3_600) / 60))}m`;
+}
+
+/** `1 host`, `3 hosts`. */
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${number} ${number === 1 ? noun : plural}`;
+}
+
+/** A line cut to a width, colours left whole. The marks used here are one column wide. */
+export function clip(line: string, columns: number): string {
+  if (width(line) <= columns) return line;
+  let room = Math.max(0, columns - 1);
+  let clipped = '';
+  let cut = false;
+  // Escape sequences take no room and are all kept, so that no colour runs on.
+  for (const piece of line.split(/(\x1b\[[\d;]*m)/)) {
+    if (piece.startsWith('\x1b[')) clipped += piece;
+    else if (!cut) {
+      const characters = [...piece];
+      cut = characters.length > room;
+      clipped += characters.slice(0, room).join('') + (cut ? '…' : '');
+      room -= characters.length;
+    }
+  }
+  return clipped;
+}
+
+/** Columns that a line takes. */
+export function width(line: string): number {
+  return [...stripVTControlCharacters(line)].length;
+}
+
+/** A table with columns as wide as their widest cell; the last one runs free. */
+export function table(rows: readonly (readonly string[])[], gap = 2): string[] {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, n) => (widths[n] = Math.max(widths[n] ?? 0, width(cell))));
+  return rows.map((row) =>
+    row
+      .map((cell, n) => (n === row.length - 1 ? cell : cell + ' '.repeat(widths[n]! - width(cell) + gap)))
+      .join('')
+      .trimEnd(),
+  );
+}
+
+/** What a machine said, made safe to print: no control characters but the tab. */
+export function printable(text: string): string {
+  return stripVTControlCharacters(text).replaceAll(
+    /[\0-\x08\x0b-\x1f\x7f-\x9f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}

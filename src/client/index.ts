@@ -1,0 +1,157 @@
+import { hostname, userInfo } from 'node:os';
+import { WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { seal } from '../activities/vault.ts';
+import { allot, compilePlan } from '../plan/compile.ts';
+import { digestOf } from '../plan/digest.ts';
+import type { Knowledge, Plan } from '../plan/plan.ts';
+import type { Cluster } from '../spec/cluster.ts';
+import {
+  type ApplyReply,
+  applyUpdate,
+  type ClusterState,
+  clusterId,
+  type LookInput,
+  type LookResult,
+  lookId,
+  rolloutId,
+  statusQuery,
+  TASK_QUEUE,
+} from '../workflows/contract.ts';
+import type { Farweave } from './connection.ts';
+import { Failure } from './errors.ts';
+import { type Followed, type FollowOptions, follow } from './follow.ts';
+import type { View } from './view.ts';
+
+export { parseCluster } from '../spec/parse.ts';
+export { SpecError } from '../spec/problem.ts';
+export { Changes, changeLine, type StepChange } from './changes.ts';
+export { type ConnectOptions, connect, type Farweave } from './connection.ts';
+export { Failure } from './errors.ts';
+export type { Followed, FollowOptions } from './follow.ts';
+export type { Running, View } from './view.ts';
+
+/** A plan, with what it was made from. */
+export interface Draft {
+  readonly plan: Plan;
+  readonly digest: string;
+  /** The version of the cluster's knowledge; a server that knows better refuses the plan. */
+  readonly basis: number;
+  readonly knowledge: Knowledge;
+}
+
+/** A rollout that was begun or, where the same plan is being rolled out already, found. */
+export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'digest' | 'purpose' | 'runId'> {}
+
+/** The plan for a cluster, given what a server remembers of it (nothing, for a new one). Pure. */
+export function draft(cluster: Cluster, state: ClusterState | undefined, purpose: Plan['purpose'] = 'apply'): Draft {
+  const before = state?.knowledge ?? { indexes: {} };
+  const plan = compilePlan(cluster, before, { purpose });
+  return { plan, digest: digestOf(plan), basis: state?.version ?? 0, knowledge: allot(cluster, before) };
+}
+
+/** What a cluster remembers; undefined where the server has never heard of it. */
+export async function status({ client }: Farweave, cluster: string): Promise<ClusterState | undefined> {
+  try {
+    return await client.withDeadline(Date.now() + 20_000, () =>
+      client.workflow.getHandle(clusterId(cluster)).query(statusQuery),
+    );
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** Begins to roll a plan out. `secrets` are the values of the plan's secrets `from: 'spec'`; they leave this process sealed. */
+export async function apply(
+  farweave: Farweave,
+  { plan, digest, basis, knowledge }: Draft,
+  secrets: Readonly<Record<string, string>>,
+): Promise<Begun> {
+  const { client } = farweave;
+  const sealed = await sealAll(farweave, plan, secrets);
+  const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
+    workflowId: clusterId(plan.cluster),
+    taskQueue: TASK_QUEUE,
+    args: [{ name: plan.cluster }],
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: `cluster ${plan.cluster}`,
+  });
+  try {
+    const reply = await client.withDeadline(Date.now() + 60_000, () =>
+      client.workflow.executeUpdateWithStart(applyUpdate, {
+        startWorkflowOperation,
+        args: [{ plan, digest, basis, knowledge, sealed, by: whoAmI() }],
+      }),
+    );
+    return { cluster: plan.cluster, ...reply };
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+/** Asks the hosts, and only asks: what is, what should be, what would run. */
+export async function look(
+  farweave: Farweave,
+  { plan }: Draft,
+  secrets: Readonly<Record<string, string>>,
+  { request, state }: { readonly request: string; readonly state: ClusterState | undefined },
+): Promise<LookResult> {
+  const sealed = { ...state?.sealed, ...(await sealAll(farweave, plan, secrets)) };
+  const input: LookInput = { plan, sealed, facts: state?.facts ?? {} };
+  return await farweave.client.workflow.execute<(input: LookInput) => Promise<LookResult>>('look', {
+    workflowId: lookId(plan.cluster, request),
+    taskQueue: TASK_QUEUE,
+    args: [input],
+    staticSummary: `what differs on the hosts of ${plan.cluster}`,
+  });
+}
+
+/**
+ * What becomes of a rollout, look by look, to its end; the last view holds the outcome.
+ * `revision` is the one that runs, or the last one, unless told.
+ */
+export async function* watch(
+  farweave: Farweave,
+  cluster: string,
+  { revision, ...options }: FollowOptions & { readonly revision?: number } = {},
+): AsyncGenerator<View> {
+  const wanted = revision ?? (await latestRevision(farweave, cluster));
+  const rollout = { cluster, revision: wanted, workflowId: rolloutId(cluster, wanted) };
+  yield* follow(farweave.client, rollout, { revive: farweave.revive, ...options });
+}
+
+/** `user@host`, for the cluster's events. */
+export function whoAmI(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    return hostname();
+  }
+}
+
+/** The revision that runs, or the last one. */
+export async function latestRevision(farweave: Farweave, cluster: string): Promise<number> {
+  const state = await status(farweave, cluster);
+  const revision = state?.rollout?.revision ?? state?.last?.revision;
+  if (revision !== undefined) return revision;
+  throw new Failure(`Nothing has been rolled out onto ${cluster} yet.`, { hint: 'farweave apply does.' });
+}
+
+async function sealAll(farweave: Farweave, plan: Plan, secrets: Readonly<Record<string, string>>) {
+  const names = Object.keys(plan.secrets).filter((name) => plan.secrets[name]?.from === 'spec');
+  if (names.length === 0) return {};
+  const recipient = await farweave.recipient();
+  const entries = names.map(async (name) => {
+    const value = secrets[name];
+    if (value === undefined) throw new Failure(`No value was given for the secret ${name}.`);
+    return [name, await seal(recipient, value)] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+/** The cluster's no, in its own words. */
+function refusal(error: unknown): unknown {
+  if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) return error;
+  return new Failure(error.cause.message, { cause: error });
+}

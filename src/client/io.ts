@@ -1,0 +1,68 @@
+import { styleText } from 'node:util';
+
+/** The edges of a command: what it reads of its surroundings and where it writes. Tests give their own. */
+export interface Io {
+  readonly out: Stream;
+  /** Progress and problems, so that `--json` on `out` stays JSON. */
+  readonly err: Stream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Somebody sits there and can answer. */
+  readonly canAsk: boolean;
+  readonly color: boolean;
+  /** Whether the terminal shows more than ASCII. */
+  readonly unicode: boolean;
+  /** Calls back at Ctrl-C, until the returned function is called. */
+  onInterrupt(listener: () => void): () => void;
+}
+
+export interface Stream {
+  write(text: string): void;
+  /** A terminal whose lines can be redrawn. */
+  readonly live: boolean;
+  size(): { readonly columns: number; readonly rows: number };
+}
+
+/** The real surroundings of this process. */
+export function processIo(argv: readonly string[]): Io {
+  const { env, stdout, stderr, stdin } = process;
+  return {
+    out: streamOf(stdout),
+    err: streamOf(stderr),
+    env,
+    cwd: process.cwd(),
+    canAsk: stdin.isTTY === true && stdout.isTTY === true,
+    color: wantsColor(argv, env, stdout.isTTY === true),
+    unicode: /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '') || process.platform === 'darwin',
+    onInterrupt: (listener) => {
+      process.on('SIGINT', listener);
+      process.on('SIGTERM', listener);
+      return () => {
+        process.off('SIGINT', listener);
+        process.off('SIGTERM', listener);
+      };
+    },
+  };
+}
+
+type Format = Parameters<typeof styleText>[0];
+export type Style = (format: Format, text: string) => string;
+
+/** Colours a text, or leaves it alone. */
+export function styling(io: Pick<Io, 'color'>): Style {
+  return (format, text) => (io.color ? styleText(format, text, { validateStream: false }) : text);
+}
+
+function streamOf(stream: NodeJS.WriteStream): Stream {
+  return {
+    write: (text) => void stream.write(text),
+    live: stream.isTTY === true && process.env['TERM'] !== 'dumb',
+    size: () => ({ columns: stream.columns || 80, rows: stream.rows || 24 }),
+  };
+}
+
+function wantsColor(argv: readonly string[], env: Io['env'], isTerminal: boolean): boolean {
+  if (argv.includes('--no-color') || env['NO_COLOR']) return false;
+  if (env['FORCE_COLOR'] && env['FORCE_COLOR'] !== '0') return true;
+  return isTerminal && env['TERM'] !== 'dumb';
+}

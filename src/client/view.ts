@@ -1,0 +1,141 @@
+import type { Plan, Stage } from '../plan/plan.ts';
+import type { Outcome, Progress, RolloutState, StepState, Steps } from '../workflows/contract.ts';
+
+/** A rollout at a moment, as far as it can be seen from outside. */
+export interface View {
+  readonly cluster: string;
+  readonly revision: number;
+  /** Of the rollout's workflow: the Web UI's links need it. */
+  readonly runId: string;
+  /** When the rollout began, in milliseconds since 1970. */
+  readonly began: number;
+  /** When it came to its end. */
+  readonly ended?: number;
+  readonly plan: Plan;
+  readonly progress: Progress;
+  /** What runs on hosts right now; empty where nobody asked. */
+  readonly running: readonly Running[];
+  /** Why this is older than it should be, such as a worker that does not answer. */
+  readonly trouble?: string;
+  /** How it ended. */
+  readonly outcome?: Outcome;
+}
+
+/** A step that a worker is at. */
+export interface Running {
+  readonly host: string;
+  /** Operation, or what several share an activity as. */
+  readonly what: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  readonly attempt: number;
+  /** The last line that the host said. */
+  readonly line?: string;
+}
+
+/** A rollout's state with that of the sites under way laid over it: theirs is newer. */
+export function merge(rollout: Progress, sites: readonly Progress[]): Progress {
+  const all = [rollout, ...sites];
+  return {
+    ...rollout,
+    steps: overlay(all.map(({ steps }) => steps)),
+    changed: all.reduce((sum, { changed }) => sum + changed, 0),
+    parked: [...new Set(all.flatMap(({ parked }) => parked))],
+    problems: distinct(all.flatMap(({ problems }) => problems)),
+  };
+}
+
+/** Whether it has come to its end, for good or bad. */
+export function isOver(state: RolloutState): boolean {
+  return state === 'done' || state === 'failed' || state === 'undone' || state === 'cancelled';
+}
+
+/** Whether it waits for somebody to decide what becomes of a failure. */
+export function isStuck({ state, problems }: Progress): boolean {
+  return state === 'paused' && problems.length > 0;
+}
+
+/** State of one step. */
+export function stepState(steps: Steps, stage: Pick<Stage, 'id'>, host: string): StepState {
+  return steps[stage.id]?.[host] ?? 'queued';
+}
+
+/** `docker` of `docker.install`. */
+export function roleOf(stage: Pick<Stage, 'operation'>): string {
+  return stage.operation.slice(0, stage.operation.indexOf('.'));
+}
+
+/** Roles of a plan, in the order in which they are rolled out. */
+export function rolesOf(plan: Plan): readonly string[] {
+  return [...new Set(plan.stages.map(roleOf))];
+}
+
+/** Sites of a plan with their hosts, in the order of the hosts. */
+export function sitesOf(plan: Plan): ReadonlyMap<string, readonly string[]> {
+  const sites = Map.groupBy(plan.hosts, (host) => host.site);
+  return new Map([...sites].map(([site, hosts]) => [site, hosts.map(({ name }) => name)]));
+}
+
+/** How many steps there are and how they stand. A step that any one of several hosts may do counts once. */
+export interface Tally {
+  readonly total: number;
+  readonly settled: number;
+  readonly changed: number;
+  readonly unchanged: number;
+}
+
+export function tally({ plan, progress }: Pick<View, 'plan' | 'progress'>): Tally {
+  const states = plan.stages.flatMap((stage) => statesOf(stage, progress.steps));
+  const number = (...wanted: readonly StepState[]) => states.filter((state) => wanted.includes(state)).length;
+  return {
+    total: states.length,
+    settled: states.length - number('queued', 'provisioning'),
+    changed: number('done'),
+    unchanged: number('unchanged', 'skipped'),
+  };
+}
+
+/** States of a stage on its hosts, or the one state of what any one of them may do. */
+function statesOf(stage: Stage, steps: Steps): readonly StepState[] {
+  if (!isOnOne(stage)) return stage.hosts.map((host) => stepState(steps, stage, host));
+  return [stage.hosts.map((host) => stepState(steps, stage, host)).find((state) => state !== 'queued') ?? 'queued'];
+}
+
+/** Whether any one of its hosts does it for all. */
+export function isOnOne(stage: Stage): boolean {
+  return stage.scope !== 'host' && stage.on === 'one';
+}
+
+/** How a role stands on a host: the state that most wants to be seen. Undefined where it has nothing to do there. */
+export function roleState({ plan, progress }: Pick<View, 'plan' | 'progress'>, role: string, host: string) {
+  const states = plan.stages
+    .filter((stage) => roleOf(stage) === role && stage.hosts.includes(host))
+    .map((stage) => ({ state: stepState(progress.steps, stage, host), stage }))
+    // What another host does for all is nothing that this one has yet to do.
+    .filter(({ state, stage }) => !isOnOne(stage) || state !== 'queued')
+    .map(({ state }) => state);
+  return states.length === 0 ? undefined : sum(states);
+}
+
+/** Several states as one. */
+function sum(states: readonly StepState[]): StepState {
+  for (const loud of ['failed', 'parked', 'provisioning', 'undone'] as const) if (states.includes(loud)) return loud;
+  const waiting = states.filter((state) => state === 'queued').length;
+  if (waiting === states.length) return 'queued';
+  // Begun and not at its end: between two steps.
+  if (waiting > 0) return 'provisioning';
+  return states.includes('done') ? 'done' : states.includes('unchanged') ? 'unchanged' : 'skipped';
+}
+
+function overlay(all: readonly Steps[]): Steps {
+  const merged: Record<string, Record<string, StepState>> = {};
+  for (const steps of all)
+    for (const [stage, hosts] of Object.entries(steps)) merged[stage] = { ...merged[stage], ...hosts };
+  return merged;
+}
+
+function distinct(problems: Progress['problems']): Progress['problems'] {
+  return [
+    ...new Map(problems.map((problem) => [`${problem.host} ${problem.stage} ${problem.message}`, problem])).values(),
+  ];
+}
