@@ -4,15 +4,17 @@ import type { DnsRecord } from '../network.ts';
 import type { Role } from '../role.ts';
 import { answers, install, type Names, serve } from './operations.ts';
 
-const Dns = z.strictObject({
-  records: z
-    .record(
-      z.string().regex(/^(?!-)[a-z0-9-]{1,63}$/, 'wants a name in lower case, without the domain'),
-      z.array(z.ipv4()).min(1),
-    )
-    .default({})
-    .describe('More names under the domain, with their addresses. Several addresses are round robin.'),
-});
+const Dns = z
+  .strictObject({
+    records: z
+      .record(
+        z.string().regex(/^(?!-)[a-z0-9-]{1,63}$/, 'wants a name in lower case, without the domain'),
+        z.array(z.ipv4()).min(1),
+      )
+      .default({})
+      .describe('More names under the domain, with their addresses. Several addresses are round robin.'),
+  })
+  .describe("Names for the cluster's containers.");
 
 /** Names for the cluster's containers, answered on every host that has containers. */
 export const dns: Role<z.infer<typeof Dns>> = {

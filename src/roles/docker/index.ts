@@ -8,44 +8,46 @@ const { network, forwarding } = bridge;
 
 const registry = z.string().regex(/^[\w.:[\]-]+(\/[\w./-]*)?$/, 'wants a registry such as 10.0.0.1:5000');
 
-const Docker = z.strictObject({
-  hosts: hostNames,
-  source: z
-    .enum(['distribution', 'docker'])
-    .default('distribution')
-    .describe("`distribution`: the package docker.io. `docker`: docker-ce from Docker's own repository."),
-  repository: z
-    .strictObject({
-      url: z.url().default('https://download.docker.com/linux').describe('Where `<distribution>/dists` is found.'),
-      keySha256: z
-        .string()
-        .regex(/^[0-9a-f]{64}$/, 'wants 64 hexadecimal digits')
-        .default('1500c1f56fa9e26b9b8f42452a553675796ade0807cdce11975eb98170b3a570')
-        .describe('SHA-256 of the file `<url>/<distribution>/gpg`. A different key is refused.'),
-    })
-    .prefault({})
-    .describe("Docker's repository or a mirror of it. Used with `source: docker` only."),
-  mirrors: z.array(z.url()).default([]).describe('Mirrors of Docker Hub, tried first.'),
-  insecureRegistries: z
-    .array(registry)
-    .default([])
-    .describe('Registries (`host:port` or a CIDR range) that are spoken to without TLS.'),
-  logs: z
-    .strictObject({
-      maxSize: z
-        .string()
-        .regex(/^\d+[kmg]$/, 'wants a size such as 10m')
-        .default('10m')
-        .describe('Size of one log file.'),
-      maxFiles: z.int().min(1).default(3).describe('How many log files a container keeps.'),
-    })
-    .prefault({})
-    .describe("Bounds of a container's logs."),
-  settings: z
-    .record(z.string(), z.json())
-    .default({})
-    .describe('More keys of daemon.json. They win over what Farweave sets.'),
-});
+const Docker = z
+  .strictObject({
+    hosts: hostNames,
+    source: z
+      .enum(['distribution', 'docker'])
+      .default('distribution')
+      .describe("`distribution`: the package docker.io. `docker`: docker-ce from Docker's own repository."),
+    repository: z
+      .strictObject({
+        url: z.url().default('https://download.docker.com/linux').describe('Where `<distribution>/dists` is found.'),
+        keySha256: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/, 'wants 64 hexadecimal digits')
+          .default('1500c1f56fa9e26b9b8f42452a553675796ade0807cdce11975eb98170b3a570')
+          .describe('SHA-256 of the file `<url>/<distribution>/gpg`. A different key is refused.'),
+      })
+      .prefault({})
+      .describe("Docker's repository or a mirror of it. Used with `source: docker` only."),
+    mirrors: z.array(z.url()).default([]).describe('Mirrors of Docker Hub, tried first.'),
+    insecureRegistries: z
+      .array(registry)
+      .default([])
+      .describe('Registries (`host:port` or a CIDR range) that are spoken to without TLS.'),
+    logs: z
+      .strictObject({
+        maxSize: z
+          .string()
+          .regex(/^\d+[kmg]$/, 'wants a size such as 10m')
+          .default('10m')
+          .describe('Size of one log file.'),
+        maxFiles: z.int().min(1).default(3).describe('How many log files a container keeps.'),
+      })
+      .prefault({})
+      .describe("Bounds of a container's logs."),
+    settings: z
+      .record(z.string(), z.json())
+      .default({})
+      .describe('More keys of daemon.json. They win over what Farweave sets.'),
+  })
+  .describe('The container engine, and the network of the containers.');
 
 type Docker = z.infer<typeof Docker>;
 

@@ -8,26 +8,28 @@ const { supported, space } = preflights;
 
 const PREREQUISITES = ['ca-certificates', 'curl', 'iproute2', 'iptables', 'iputils-ping', 'kmod', 'procps'];
 
-const System = z.strictObject({
-  upgrade: z
-    .boolean()
-    .default(true)
-    .describe('Whether a rollout installs all waiting upgrades. Container engines are left alone.'),
-  unattended: z
-    .boolean()
-    .default(true)
-    .describe('Whether hosts install security upgrades by themselves, once a day, hours apart, never Docker.'),
-  indexHours: z.int().min(1).max(720).default(24).describe('How old the package index may be, in hours.'),
-  freeSpace: z
-    .int()
-    .min(0)
-    .default(2048)
-    .describe('MiB that must be free on / and /var of a host that is rolled out to for the first time.'),
-  packages: z
-    .array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, 'wants the name of a package'))
-    .default([])
-    .describe('More packages to install on every host.'),
-});
+const System = z
+  .strictObject({
+    upgrade: z
+      .boolean()
+      .default(true)
+      .describe('Whether a rollout installs all waiting upgrades. Container engines are left alone.'),
+    unattended: z
+      .boolean()
+      .default(true)
+      .describe('Whether hosts install security upgrades by themselves, once a day, hours apart, never Docker.'),
+    indexHours: z.int().min(1).max(720).default(24).describe('How old the package index may be, in hours.'),
+    freeSpace: z
+      .int()
+      .min(0)
+      .default(2048)
+      .describe('MiB that must be free on / and /var of a host that is rolled out to for the first time.'),
+    packages: z
+      .array(z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/, 'wants the name of a package'))
+      .default([])
+      .describe('More packages to install on every host.'),
+  })
+  .describe('The machine itself: known, quiet, up to date, and kept so.');
 
 /** A machine that can be built on: known, quiet, up to date, and kept so. */
 export const system: Role<z.infer<typeof System>> = {

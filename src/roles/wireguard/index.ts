@@ -5,24 +5,33 @@ import { install, join, key } from './operations.ts';
 import { encrypted, meshed } from './proof.ts';
 import type { Mesh } from './tunnel.ts';
 
-const NetworkSection = z.strictObject({
-  driver: z.literal('wireguard').default('wireguard').describe('What carries the mesh.'),
-  range: z.cidrv4().default('10.200.0.0/16').describe('Address range of the mesh, cut into one subnet a host.'),
-  prefix: z.int().min(16).max(27).default(24).describe("Prefix length of a host's subnet."),
-  domain: z
-    .string()
-    .regex(/^(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*$/, 'wants a domain in lower case')
-    .default('farweave.local')
-    .describe('Every name of the cluster ends in it.'),
-  port: z.int().min(1).max(65535).default(51820).describe('UDP port that hosts listen on for each other.'),
-  mtu: z
-    .int()
-    .min(1280)
-    .max(8920)
-    .default(1320)
-    .describe("MTU inside the mesh: 80 less than the smallest MTU between two hosts. The default suits clouds' 1400."),
-  keepalive: z.int().min(1).max(600).default(25).describe('Seconds between packets that keep a path through NAT open.'),
-});
+const NetworkSection = z
+  .strictObject({
+    driver: z.literal('wireguard').default('wireguard').describe('What carries the mesh.'),
+    range: z.cidrv4().default('10.200.0.0/16').describe('Address range of the mesh, cut into one subnet a host.'),
+    prefix: z.int().min(16).max(27).default(24).describe("Prefix length of a host's subnet."),
+    domain: z
+      .string()
+      .regex(/^(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*$/, 'wants a domain in lower case')
+      .default('farweave.local')
+      .describe('Every name of the cluster ends in it.'),
+    port: z.int().min(1).max(65535).default(51820).describe('UDP port that hosts listen on for each other.'),
+    mtu: z
+      .int()
+      .min(1280)
+      .max(8920)
+      .default(1320)
+      .describe(
+        "MTU inside the mesh: 80 less than the smallest MTU between two hosts. The default suits clouds' 1400.",
+      ),
+    keepalive: z
+      .int()
+      .min(1)
+      .max(600)
+      .default(25)
+      .describe('Seconds between packets that keep a path through NAT open.'),
+  })
+  .describe('The encrypted mesh between all hosts.');
 
 type NetworkSection = z.infer<typeof NetworkSection>;
 
