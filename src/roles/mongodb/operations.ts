@@ -1,0 +1,69 @@
+import * as z from 'zod';
+import { script, secret, sh, text, writing } from '../../ssh/command.ts';
+import {
+  droppingImage,
+  findingContainer,
+  findingFile,
+  findingImage,
+  judgeContainer,
+  judgeFile,
+  judgeImage,
+  makingContainer,
+  remakingContainer,
+} from '../container.ts';
+import { no, operation, unknown, yes } from '../operation.ts';
+import { containerOf, KEY_PATH, KEY_SECRET, Member, OWNER } from './member.ts';
+import { DATA } from './shell.ts';
+
+/** MongoDB 5.0 and later end with SIGILL on processors without these. */
+const INSTRUCTIONS: Readonly<Record<string, string>> = { x86_64: 'avx', aarch64: 'atomics' };
+
+export const cpu = operation('mongodb.cpu', z.object({ version: z.string() }), {
+  kind: 'preflight',
+  brief: true,
+  publishes: [],
+  probe: () => sh`uname -m; grep -owE -m 1 'avx|atomics' /proc/cpuinfo | head -n 1`,
+  judge: ({ stdout }, _, { version }) => {
+    const [machine = '', found = ''] = stdout.split('\n');
+    if (machine === '') return unknown('the machine does not say what it is');
+    const needed = INSTRUCTIONS[machine];
+    if (Number.parseInt(version, 10) < 5 || needed === undefined || found === needed) return yes();
+    return no(
+      `a processor without ${needed.toUpperCase()}`,
+      `one with it for MongoDB ${version}, or roles.mongodb.image: mongo:4.4.29`,
+    );
+  },
+});
+
+export const pulled = operation('mongodb.pulled', z.object({ image: z.string() }), {
+  timeout: 1_800_000,
+  publishes: [],
+  undo: (_, { image }) => droppingImage(image),
+  probe: (_, { image }) => findingImage(image),
+  judge: (output, _, { image }) => judgeImage(output, image),
+  apply: (_, { image }) => script(sh`docker pull ${image}`),
+});
+
+const key = text`${secret(KEY_SECRET)}`;
+
+/** What the members know each other by. */
+export const keyFile = operation('mongodb.keyFile', z.object({}), {
+  brief: true,
+  publishes: [],
+  undo: 'restore',
+  probe: () => findingFile(KEY_PATH, key),
+  judge: (output) => judgeFile(output, `400 ${OWNER}`),
+  apply: () => writing(KEY_PATH, key, { mode: '0400', owner: OWNER }),
+});
+
+export const start = operation('mongodb.start', Member, {
+  publishes: [],
+  undo: 'restore',
+  restored: (host, member) => remakingContainer(containerOf(host, member)),
+  probe: (host, member) => findingContainer(containerOf(host, member)),
+  judge: (output) => judgeContainer(output),
+  apply: (host, member) =>
+    script(sh`install -d -m 0700 -o ${uid} -g ${gid} ${DATA}`, makingContainer(containerOf(host, member))),
+});
+
+const [uid = '', gid = ''] = OWNER.split(':');

@@ -1,0 +1,203 @@
+import * as z from 'zod';
+import type { HostSpec } from '../../plan/plan.ts';
+import { type Output, type Script, script } from '../../ssh/command.ts';
+import { no, operation, unknown, type Verdict, yes } from '../operation.ts';
+import { shellOf } from './member.ts';
+import { javascript, type Look, looking, seen } from './shell.ts';
+
+/** A replica set as it should be. */
+export const ReplicaSet = z.object({
+  replicaSet: z.string(),
+  port: z.number(),
+  /** Members, `node0.farweave.local:27017`, with the number that each keeps. */
+  members: z.array(z.object({ id: z.number(), name: z.string() })),
+  electionTimeoutMillis: z.number(),
+});
+export type ReplicaSet = z.infer<typeof ReplicaSet>;
+
+const Port = ReplicaSet.pick({ port: true });
+
+/** The fact that says which member takes writes: PRIMARY or SECONDARY. */
+export const ROLE = 'mongodb.role';
+
+/** What must hold before the next member may stop: this one serves, or was never in a set. */
+export const ready = operation('mongodb.ready', Port, {
+  kind: 'check',
+  publishes: [],
+  timeout: 600_000,
+  probe: (host, set) => looking(shellOf(host, set)),
+  judge: (output) =>
+    judging(output, ({ state }) =>
+      ['uninitialized', 'PRIMARY', 'SECONDARY'].includes(state) ? yes() : no(state, 'a member that answers'),
+    ),
+});
+
+export const initiate = operation('mongodb.initiate', ReplicaSet, {
+  publishes: [],
+  undo: { irreversible: 'a replica set may hold data as soon as it exists' },
+  timeout: 300_000,
+  probe: (host, set) => looking(shellOf(host, set)),
+  judge: (output, _, { replicaSet }) =>
+    judging(output, ({ state, set }) => {
+      if (state === 'absent' || state === 'uninitialized') return no('in no replica set', `in ${replicaSet}`);
+      // Its data may belong to a set: as long as it does not say so, there must be no second one.
+      if (state === 'down' || state === 'silent') return unknown(`MongoDB is ${state} and may belong to a set`);
+      return set === replicaSet ? yes() : unknown(`it belongs to the replica set ${set}, not ${replicaSet}`);
+    }),
+  apply: (host, set) =>
+    within(
+      host,
+      set,
+      `${HELD}
+for (const { name } of members) {
+  const db = reach(name, 60) || fail(name + ' does not answer: no replica set without all of its members');
+  const { setName } = hello(db);
+  if (setName) fail(name + ' belongs to the replica set ' + setName + ' already: not making a second one');
+}
+must(local, { replSetInitiate: { _id: replicaSet, members: members.map(({ id, name }) => ({ _id: id, host: name })), settings } });
+if (!until(90, () => hello(local).primary)) fail('no primary was elected');`,
+    ),
+});
+
+/** Made on the primary, while MongoDB still lets the machine itself in without a password; the others wait to hear of it. */
+export const admin = operation('mongodb.admin', Port, {
+  publishes: [],
+  undo: { irreversible: 'without its user the replica set could no longer be administered' },
+  probe: (host, set) => looking(shellOf(host, set)),
+  judge: (output) =>
+    judging(output, ({ state, admin: known }) => {
+      if (known) return yes();
+      if (state === 'down' || state === 'silent') return unknown(`MongoDB is ${state}`);
+      return no('no admin user', 'a user admin with the password of this cluster');
+    }),
+  apply: (host, set) =>
+    within(
+      host,
+      set,
+      `
+const made = until(90, () => {
+  if (login(local)) return true;
+  if (!hello(local).isWritablePrimary) return false;
+  const answer = ask(local, { createUser: user, pwd: password, roles: ['root'] });
+  if (answer.code === 13 || answer.code === 51003) fail('there are users already, and ' + user + ' has another password');
+  return false;
+});
+if (!made) fail('the user ' + user + ' did not arrive');`,
+    ),
+});
+
+export const members = operation('mongodb.members', ReplicaSet, {
+  publishes: [],
+  undo: { irreversible: 'a member that joined holds copies that the others may need' },
+  // A member that joins copies all data first.
+  timeout: 7_200_000,
+  probe: (host, set) => looking(shellOf(host, set)),
+  judge: (output, _, { members: wanted, electionTimeoutMillis }) =>
+    judging(output, (look) => {
+      const { state, admin: known, voters } = look;
+      if (state === 'absent' || state === 'uninitialized') return no('no replica set', names(wanted));
+      if (!known) return unknown('the admin user cannot log in');
+      const missing = wanted.filter(({ name }) => !voters.includes(name));
+      if (missing.length > 0) return no(`without ${names(missing)}`, names(wanted));
+      return look.electionTimeoutMillis === electionTimeoutMillis
+        ? yes()
+        : no(`elections after ${look.electionTimeoutMillis} ms`, `after ${electionTimeoutMillis} ms`);
+    }),
+  apply: (host, set) =>
+    within(
+      host,
+      set,
+      `${HELD}
+function reconfigure(change) {
+  const db = primary();
+  const conf = must(db, { replSetGetConfig: 1 }).config;
+  change(conf);
+  conf.version = Number(conf.version) + 1;
+  must(db, { replSetReconfig: conf });
+}
+function find(conf, name) { return conf.members.filter((member) => member.host === name)[0]; }
+function serving(name) {
+  const all = must(primary(), { replSetGetStatus: 1 }).members;
+  return all.some((member) => member.name === name && (member.state === 1 || member.state === 2));
+}
+for (const { id, name } of members) {
+  const known = find(must(primary(), { replSetGetConfig: 1 }).config, name);
+  if (known && known.votes) continue;
+  if (!known) {
+    const { setName } = hello(reach(name, 60) || fail(name + ' does not answer'));
+    if (setName && setName !== replicaSet) fail(name + ' belongs to the replica set ' + setName);
+    print('adding ' + name);
+    // Without a vote at first: while it copies, it must not count for majorities.
+    reconfigure((conf) => {
+      const taken = conf.members.map((member) => Number(member._id));
+      const free = taken.includes(id) ? Math.max.apply(null, taken) + 1 : id;
+      conf.members.push({ _id: free, host: name, priority: 0, votes: 0 });
+    });
+  }
+  if (!until(7000, () => serving(name))) fail(name + ' has not finished copying');
+  reconfigure((conf) => { Object.assign(find(conf, name), { priority: 1, votes: 1 }); });
+  print('added ' + name);
+}
+const { electionTimeoutMillis } = must(primary(), { replSetGetConfig: 1 }).config.settings;
+if (Number(electionTimeoutMillis) !== settings.electionTimeoutMillis) {
+  reconfigure((conf) => { Object.assign(conf.settings, settings); });
+}`,
+    ),
+});
+
+const Concern = Port.extend({ writeConcern: z.union([z.literal('majority'), z.number()]) });
+
+/** MongoDB 4.4 acknowledges a write that one member has, and loses it when that member fails next. */
+export const writeConcern = operation('mongodb.writeConcern', Concern, {
+  publishes: [],
+  undo: { irreversible: 'writes that were acknowledged under it stay so' },
+  probe: (host, set) => looking(shellOf(host, set)),
+  judge: (output, _, { writeConcern: wanted }) =>
+    judging(output, ({ state, admin: known, writeConcern: found }) => {
+      if (state === 'absent' || state === 'uninitialized') return no('no replica set', `w: ${wanted}`);
+      if (!known) return unknown('the admin user cannot log in');
+      return found === wanted ? yes() : no(`w: ${found ?? 1}`, `w: ${wanted}`);
+    }),
+  settle: 60_000,
+  apply: (host, set) =>
+    within(
+      host,
+      set,
+      `must(primary(), { setDefaultRWConcern: 1, defaultWriteConcern: { w: ${JSON.stringify(set.writeConcern)}, wtimeout: 0 } });`,
+    ),
+});
+
+export const healthy = operation('mongodb.healthy', ReplicaSet, {
+  kind: 'check',
+  publishes: [ROLE],
+  timeout: 600_000,
+  probe: (host, set) => looking(shellOf(host, set)),
+  judge: (output, _, { members: wanted }) =>
+    judging(output, ({ state, hosts, primary }) => {
+      const missing = wanted.filter(({ name }) => !hosts.includes(name));
+      if (state !== 'PRIMARY' && state !== 'SECONDARY') return no(state, 'PRIMARY or SECONDARY');
+      if (missing.length > 0) return no(`without ${names(missing)}`, names(wanted));
+      return primary === undefined ? no('without a primary', 'one PRIMARY') : yes({ [ROLE]: state });
+    }),
+});
+
+function judging(output: Output, judge: (look: Look) => Verdict): Verdict {
+  const look = seen(output);
+  return typeof look === 'string' ? unknown(look) : judge(look);
+}
+
+/** Passed to every script that deals with the set as a whole. */
+const HELD = `if (local === null) fail('MongoDB does not answer');`;
+
+function within(host: HostSpec, set: { readonly port: number } & Partial<ReplicaSet>, code: string): Script {
+  const { replicaSet = null, members: all = [], electionTimeoutMillis = 0 } = set;
+  const settings = {
+    electionTimeoutMillis,
+    // A member that vanished without a word is only given up after this time, whatever the election time-out.
+    heartbeatTimeoutSecs: Math.max(1, Math.ceil(electionTimeoutMillis / 1000)),
+  };
+  const known = `const replicaSet = ${JSON.stringify(replicaSet)}, members = ${JSON.stringify(all)}, settings = ${JSON.stringify(settings)};\n`;
+  return script(javascript(shellOf(host, set), known + code));
+}
+
+const names = (list: ReplicaSet['members']) => list.map(({ name }) => name.split('.')[0]).join(', ');

@@ -1,0 +1,144 @@
+import * as z from 'zod';
+import { type Command, type Output, secret, sh, type Text, text, words } from '../../ssh/command.ts';
+import { lastLine, named } from '../container.ts';
+
+/** Where a member keeps its data on its host. */
+export const DATA = '/var/lib/mongodb';
+
+export const ADMIN_USER = 'admin';
+export const ADMIN_PASSWORD = 'mongodb.adminPassword';
+
+/** What scripts must know of a member. */
+export interface Shell {
+  /** Of the container. */
+  readonly name: string;
+  readonly port: number;
+}
+
+/**
+ * A member as its own mongod describes it, in one call of the shell, which takes a second or two of CPU:
+ * all probes of replica sets ask exactly this, so that a round trip needs to ask it once.
+ */
+export type Look = z.infer<typeof Look>;
+
+const Look = z.object({
+  /**
+   * `absent`: no container and no data. `down`: no container that runs, but data. `silent`: runs and does not answer.
+   * `uninitialized`: in no set. Else as rs.status() says: PRIMARY, SECONDARY, STARTUP2…
+   */
+  state: z.string(),
+  set: z.string().optional(),
+  /** Names of the members with a vote or without, `node0.farweave.local:27017`. */
+  hosts: z.array(z.string()).default([]),
+  primary: z.string().optional(),
+  /** Whether the admin user can log in. What follows is only there if so. */
+  admin: z.boolean().default(false),
+  voters: z.array(z.string()).default([]),
+  electionTimeoutMillis: z.number().optional(),
+  writeConcern: z.union([z.string(), z.number()]).optional(),
+});
+
+/** Before each line that a script means for its caller: shells print warnings of their own. */
+const MARK = 'farweave ';
+
+/** Functions that the published shells of all versions understand, mongo (4.4) and mongosh alike. */
+const LIBRARY = String.raw`
+function say(value) { print('${MARK}' + JSON.stringify(value)); }
+function fail(message) { print(message); quit(1); }
+function ask(db, command) {
+  try { return db.runCommand(command); } catch (error) { return { ok: 0, code: error.code, errmsg: error.message }; }
+}
+function must(db, command) {
+  const answer = ask(db, command);
+  if (!answer.ok) fail(Object.keys(command)[0] + ': ' + answer.errmsg);
+  return answer;
+}
+function login(db) {
+  try { return Boolean(db.auth(user, password)); } catch (error) { return false; }
+}
+function reach(address, seconds) {
+  for (let waited = 0; ; waited++) {
+    try { return new Mongo(address).getDB('admin'); } catch (error) { if (waited >= seconds) return null; }
+    sleep(1000);
+  }
+}
+function until(seconds, wanted) {
+  for (let waited = 0; waited < 2 * seconds; waited++) {
+    const value = wanted();
+    if (value) return value;
+    sleep(500);
+  }
+  return null;
+}
+function hello(db) { return ask(db, { hello: 1 }); }
+function primary() {
+  const name = until(60, () => hello(local).primary) || fail('the replica set has no primary');
+  const db = reach(name, 20) || fail('the primary ' + name + ' does not answer');
+  if (!login(db)) fail('the primary ' + name + ' refuses the user ' + user);
+  return db;
+}
+`;
+
+const LOOK = `
+if (local === null) say({ state: 'silent' });
+else {
+  const me = hello(local);
+  const look = { state: 'uninitialized' };
+  if (me.setName) {
+    look.state = me.isWritablePrimary ? 'PRIMARY' : me.secondary ? 'SECONDARY' : 'STARTUP';
+    look.set = me.setName;
+    look.hosts = (me.hosts || []).concat(me.passives || []);
+    look.primary = me.primary;
+    look.admin = login(local);
+  }
+  if (look.admin) {
+    const conf = ask(local, { replSetGetConfig: 1 }).config;
+    if (conf) {
+      look.hosts = conf.members.map((member) => member.host);
+      look.voters = conf.members.filter((member) => member.votes).map((member) => member.host);
+      look.electionTimeoutMillis = Number(conf.settings.electionTimeoutMillis);
+    }
+    const status = ask(local, { replSetGetStatus: 1 });
+    const self = (status.members || []).filter((member) => member.self)[0];
+    if (self) look.state = self.stateStr;
+    const concern = (ask(local, { getDefaultRWConcern: 1 }).defaultWriteConcern || {}).w;
+    look.writeConcern = typeof concern === 'string' || concern === undefined ? concern : Number(concern);
+  }
+  say(look);
+}
+`;
+
+/** Runs JavaScript in the shell of a member's image, against that member (`local`), as a command on its host. */
+export function javascript(shell: Shell, code: Text | string, wait = 60): Command {
+  const prelude = text`const user = ${JSON.stringify(ADMIN_USER)}, password = "${secret(ADMIN_PASSWORD, 'json')}";
+${LIBRARY}
+const local = reach("127.0.0.1:${shell.port}", ${wait});
+`;
+  return sh`printf %s ${words([...prelude, ...(typeof code === 'string' ? [code] : code)])} | docker exec --interactive --user 0 ${shell.name} sh -c ${RUN}`;
+}
+
+/** Asks a member for its {@link Look}. A machine without Docker, or without data, has no member: that is an answer. */
+export function looking(shell: Shell): Command {
+  return sh`if command -v docker > /dev/null && [ -n "$(docker ps --quiet --filter ${named(shell.name)})" ]; then
+${javascript(shell, LOOK, 5)}
+elif [ -e ${DATA}/WiredTiger ]; then echo ${`${MARK}{"state":"down"}`}
+else echo ${`${MARK}{"state":"absent"}`}
+fi`;
+}
+
+/** What {@link looking} saw, or why it saw nothing. */
+export function seen({ stdout, stderr }: Output): Look | string {
+  const line = stdout.split('\n').find((text) => text.startsWith(MARK));
+  if (line === undefined) return `MongoDB's shell said nothing of use: ${lastLine(stderr) || lastLine(stdout)}`;
+  return Look.parse(JSON.parse(line.slice(MARK.length)));
+}
+
+/** Scripts hold passwords: they lie in the container's memory for as long as they run. */
+const RUN = `set -eu
+umask 077
+folder=$(mktemp -d /dev/shm/farweave.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+cat > "$folder/script.js"
+shell=mongosh
+command -v mongosh > /dev/null || shell=mongo
+HOME=$folder "$shell" --quiet --norc --nodb "$folder/script.js"`;
