@@ -89,10 +89,11 @@ export const unattended = operation('system.unattended', z.object({}), {
   undo: 'restore',
   restored: () => sh`systemctl daemon-reload`,
   probe: (host) => sh`if ${holds(SETTINGS, settings())} && ${holds(SCHEDULE, schedule(host.index))}; then
-  systemctl show --property NeedDaemonReload --value ${TIMER}
+  systemctl show --property NeedDaemonReload --property LoadState ${TIMER}
 fi`,
   judge: ({ stdout }, host) =>
-    stdout.trim() === 'no'
+    // Of a timer that somebody has masked there is nothing to load, and systemd 252 goes on asking for it.
+    /NeedDaemonReload=no|LoadState=masked/.test(stdout)
       ? yes()
       : no('as the distribution has it', `once a day at ${timeOfDay(host.index)}, never Docker`),
   apply: (host) =>

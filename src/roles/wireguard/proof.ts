@@ -43,7 +43,7 @@ export const encrypted = operation('wireguard.encrypted', Mesh, {
   publishes: [],
   probe: (host, args, facts) => {
     const next = nextOf(host, args, facts[PUBLIC_KEY]);
-    if (!next) return sh`echo alone`;
+    if (!next) return sh`:`;
     return sh`folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 outer=$(ip -o route get ${next.address} | sed -n 's/.* dev \([^ ]*\).*/\1/p')
@@ -64,8 +64,9 @@ sed -n '/listening on/!p' "$folder/log" >&2`;
   },
   judge: ({ stdout, stderr }, host, args, facts) => {
     const said = stdout.split('\n');
-    if (said.includes('alone')) return yes();
-    const { name } = nextOf(host, args, facts[PUBLIC_KEY])!;
+    const next = nextOf(host, args, facts[PUBLIC_KEY]);
+    if (!next) return Object.keys(args.hosts).length === 1 ? yes() : no('no peer', 'a peer to send to');
+    const { name } = next;
     if (said.includes('seen inside')) return no(`what goes to ${name} can be read on the way`, 'encrypted');
     if (!said.includes('sent inside')) return no(`${name} does not answer through the mesh`, 'an answer');
     if (!said.includes('seen past'))
