@@ -86,6 +86,15 @@ export async function findLab(): Promise<{ engine: Engine; state: LabState }> {
   return { engine, state };
 }
 
+/** Changes the state of the lab that is up, and the lab with it, while no other process does. */
+export async function withState(change: (engine: Engine, state: LabState) => Promise<void>): Promise<void> {
+  await withLock(lockFile, () => undefined, async () => {
+    const { engine, state } = await findLab();
+    await change(engine, state);
+    writeState(state);
+  });
+}
+
 /** Adds what the state lacks, and keeps what it has. */
 async function plan(engine: Engine, old: LabState | undefined, options: LabOptions): Promise<LabState> {
   const block = old?.block ?? chooseBlock(await takenSubnets(engine), labId);

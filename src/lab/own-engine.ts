@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { attempt, isAlive, type ProcessMark, run, startDetached, stopProcess } from './command.ts';
@@ -113,8 +113,9 @@ async function firewallBefore(): Promise<Pick<EngineRecord, 'forwardPolicy' | 'i
   };
 }
 
-/** An engine leaves its chains behind when it ends. No other engine runs here, or the lab would have used it. */
+/** An engine leaves its chains behind when it ends. They go, unless another engine on this machine uses them too. */
 async function removeFirewallChains(before: EngineRecord): Promise<void> {
+  if (anyEngineRuns()) return;
   await run(['iptables', '-P', 'FORWARD', before.forwardPolicy]);
   for (const table of ['filter', 'nat']) {
     const rules = (await run(['iptables', '-t', table, '-S'])).split('\n');
@@ -125,4 +126,15 @@ async function removeFirewallChains(before: EngineRecord): Promise<void> {
     for (const chain of chains) await run(['iptables', '-t', table, '-X', chain]);
   }
   writeFileSync(ipForwardFile, before.ipForward);
+}
+
+function anyEngineRuns(): boolean {
+  const names = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return names.some((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'dockerd';
+    } catch {
+      return false; // it has just ended
+    }
+  });
 }

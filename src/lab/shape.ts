@@ -20,10 +20,11 @@ export interface Shape {
 export function grow(block: string, old: Pick<LabState, 'sites' | 'hosts'>, shape: Shape): Pick<LabState, 'sites' | 'hosts'> {
   const isNew = old.sites.length === 0;
   const sites = [...old.sites];
-  for (const site of siteNames(shape.sites ?? (isNew ? 3 : 0))) if (!sites.includes(site)) sites.push(site);
+  const asked = siteNames(shape.sites ?? (isNew ? 3 : 0));
+  for (const site of asked) if (!sites.includes(site)) sites.push(site);
   const hosts = [...old.hosts];
   const perSite = shape.hostsPerSite ?? (isNew || shape.sites !== undefined ? 1 : 0);
-  for (const site of sites) {
+  for (const site of asked.length > 0 ? asked : sites) {
     while (hosts.filter((host) => host.site === site).length < perSite) hosts.push(nextHost(block, sites, hosts, site, shape));
   }
   return { sites, hosts };

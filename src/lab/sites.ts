@@ -44,7 +44,7 @@ export async function createGateway(engine: Engine, state: LabState, image: stri
     await engine.docker([
       ...['create', '--name', name, '--hostname', 'gateway', '--label', labelOf(state.id), '--init'],
       ...['--network', networkOf(state.id, firstSite), '--ip', gatewayAddress(state.block, 0)],
-      ...['--cap-add', 'NET_ADMIN', '--cap-add', 'NET_RAW', '--device', '/dev/net/tun'],
+      ...['--cap-add', 'NET_ADMIN', '--cap-add', 'NET_RAW', '--cap-add', 'SYS_NICE', '--device', '/dev/net/tun'],
       ...['--sysctl', 'net.ipv4.ip_forward=1', '--sysctl', 'net.ipv4.conf.all.rp_filter=0'],
       ...['--sysctl', 'net.ipv4.conf.default.rp_filter=0', '--sysctl', 'net.ipv4.conf.all.send_redirects=0'],
       ...['--publish', '127.0.0.1::5000', '--volume', `${volume}:/var/lib/registry`, image],
