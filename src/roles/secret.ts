@@ -10,7 +10,14 @@ export const SecretReference = z
           .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'wants the name of an environment variable')
           .describe('Name of an environment variable of the client.'),
       }),
-      z.strictObject({ file: z.string().min(1).describe('A file on the client; one trailing newline is dropped.') }),
+      z.strictObject({
+        file: z
+          .string()
+          .min(1)
+          .describe(
+            'A file on the client, relative to cluster.yaml; ~ is the home folder. One trailing newline is dropped.',
+          ),
+      }),
       z.strictObject({
         command: z
           .array(z.string())

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { compilePlan } from '../../src/plan/compile.ts';
+import { printPlan } from '../../src/plan/print.ts';
+import { roles } from '../../src/roles/index.ts';
+import { readCluster } from '../../src/spec/file.ts';
+import { initialCluster } from '../../src/spec/init.ts';
+import { parseCluster } from '../../src/spec/parse.ts';
+
+const file = new URL('../../examples/nodebb.yaml', import.meta.url).pathname;
+const { cluster, warnings } = await readCluster(file);
+const plan = compilePlan(cluster, { indexes: {} });
+
+it('reads the cluster of the article', () => {
+  expect(warnings).toEqual([]);
+  expect(cluster.hosts.map(({ name, site, address }) => [name, site, address])).toEqual([
+    ['vm0', 'ams', '192.168.33.10'],
+    ['vm1', 'fra', '192.168.33.11'],
+    ['vm2', 'nyc', '192.168.33.12'],
+  ]);
+  expect(Object.keys(cluster.sections)).toEqual(roles.map(({ name }) => name));
+});
+
+it('prints the plan that was last agreed on', async () => {
+  // The text is what people go by: a change of a role shows here as what it does to hosts. `vitest -u` accepts it.
+  await expect(printPlan(plan)).toMatchFileSnapshot('plan.golden.txt');
+});
+
+it('has titles that fit the Web UI with the name of a host before them', () => {
+  expect(plan.stages.map(({ title }) => title).filter((title) => `vm100: ${title}`.length > 60)).toEqual([]);
+});
+
+it('gives every operation of the roles a place in a plan of theirs', () => {
+  // With the choices that the example does not make.
+  const text = readFileSync(file, 'utf8').replace('docker: {}', 'docker: { source: docker }');
+  const other = compilePlan(parseCluster(text, { file }).cluster, { indexes: {} });
+  const named = [plan, other].flatMap(({ stages }) =>
+    stages.flatMap((stage) => [stage.operation, ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : [])]),
+  );
+  const idle = roles.flatMap(({ operations }) => operations.map(({ name }) => name)).filter((name) => !named.includes(name));
+  expect(idle, 'an operation that no stage and no gate uses').toEqual([]);
+});
+
+it('makes from `farweave init` a cluster that can be planned', () => {
+  const text = initialCluster(['vagrant@10.0.0.1', 'vagrant@10.0.0.2', 'vagrant@10.0.0.3'], { name: 'first' });
+  const { stages } = compilePlan(parseCluster(text, { file: 'cluster.yaml' }).cluster, { indexes: {} });
+  expect(stages.map(({ id }) => id)).toEqual(plan.stages.map(({ id }) => id));
+});
+
+it('stays small: the server warns at 256 KiB and refuses at 2 MiB', () => {
+  const many = Array.from({ length: 300 }, (_, n) => ({
+    ...cluster.hosts[0]!,
+    name: `vm${n}`,
+    site: ['ams', 'fra', 'nyc'][n % 3]!,
+    address: `192.168.${33 + Math.floor(n / 200)}.${10 + (n % 200)}`,
+  }));
+  const first = { hosts: many.slice(0, 3).map(({ name }) => name) };
+  const sections = { ...cluster.sections, mongodb: { ...Object(cluster.sections.mongodb), ...first } };
+  const network = { ...cluster.network, range: '10.192.0.0/12' };
+  const large = compilePlan({ ...cluster, hosts: many, sections, network }, { indexes: {} });
+  const size = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+  console.log(`plan: ${size(plan)} bytes for 3 hosts, ${size(large)} bytes for 300 hosts`);
+  expect(size(large)).toBeLessThan(256 * 1024);
+});
