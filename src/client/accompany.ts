@@ -1,5 +1,5 @@
 import type { Farweave } from './connection.ts';
-import { ended, left, stuck } from './ending.ts';
+import { departed, ended, stuck } from './ending.ts';
 import { type Followed, follow } from './follow.ts';
 import { isLive, type Manner, showOf } from './show.ts';
 import { isStuck, type View } from './view.ts';
@@ -24,6 +24,6 @@ export async function accompany(farweave: Farweave, rollout: Followed, manner: M
     show.close();
     restore();
   }
-  if (leave.signal.aborted || !last) return left(rollout, manner);
+  if (leave.signal.aborted || !last) return departed(rollout, manner);
   return last.outcome ? ended(farweave, rollout, last, last.outcome, manner) : stuck(farweave, rollout, last, manner);
 }

@@ -39,6 +39,21 @@ Environment:
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE and the rest as Temporal has them
   NO_COLOR            no colours`;
 
+/** In the order of the help. */
+const COMMANDS = [
+  addInit,
+  addValidate,
+  addPlan,
+  addApply,
+  addStatus,
+  addWatch,
+  addVerify,
+  addControl,
+  addDev,
+  addLab,
+  addDemo,
+];
+
 /** The whole command line. Gives the exit code; never rejects. */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   let exitCode = 0;
@@ -89,11 +104,7 @@ function build(wrap: Run, io: Io): Command {
       getOutHasColors: () => io.color,
       getErrHasColors: () => io.color,
     });
-  for (const add of [
-    ...[addInit, addValidate, addPlan, addApply, addStatus, addWatch, addVerify],
-    ...[addControl, addDev, addLab, addDemo],
-  ])
-    add(program, wrap);
+  for (const add of COMMANDS) add(program, wrap);
   return program;
 }
 

@@ -26,10 +26,10 @@ export interface Farweave {
   /** Base address of the Web UI, where it is known. */
   readonly ui?: string;
   /** `age1…`: what only the workers may read is sealed for it. */
-  recipient(): Promise<string>;
+  readonly recipient: () => Promise<string>;
   /** Starts again what has died, where that is ours to do. */
-  revive(): Promise<void>;
-  close(): Promise<void>;
+  readonly revive: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const CONNECT_LIMIT = 10_000;
@@ -85,11 +85,14 @@ function configured({ profile }: ConnectOptions, env: NonNullable<ConnectOptions
   try {
     return loadClientConnectConfig({ ...(profile && { profile }), overrideEnvVars: variables });
   } catch (error) {
-    throw new Failure(`Temporal's configuration cannot be used: ${error instanceof Error ? error.message : error}`, {
-      hint: 'See --profile, $TEMPORAL_PROFILE, $TEMPORAL_CONFIG_FILE.',
-      exitCode: EXIT.badInput,
-      cause: error,
-    });
+    throw new Failure(
+      `Temporal's configuration cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        hint: 'See --profile, $TEMPORAL_PROFILE, $TEMPORAL_CONFIG_FILE.',
+        exitCode: EXIT.badInput,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -50,7 +50,7 @@ export function stuck(farweave: Farweave, rollout: Followed, view: View, manner:
 }
 
 /** Somebody pressed Ctrl-C. */
-export function left(rollout: Followed, { io, self }: Manner): number {
+export function departed(rollout: Followed, { io, self }: Manner): number {
   io.err.write(
     `\nRevision ${rollout.revision} goes on without this terminal.\n  ${self} watch    come back to it\n  ${self} pause    hold it\n`,
   );
@@ -77,7 +77,9 @@ export function summary(farweave: Farweave, rollout: Followed, view: View) {
 }
 
 /** On what the next run would build: of no use to a reader, and long. */
-const withoutFacts = ({ facts: _, ...outcome }: Outcome) => outcome;
+function withoutFacts({ state, changed, parked, problems, left }: Outcome): Omit<Outcome, 'facts'> {
+  return { state, changed, parked, problems, left };
+}
 
 function outputs({ plan }: View): readonly string[] {
   return plan.outputs.length === 0 ? [] : ['', ...table(plan.outputs.map(({ title, value }) => [title, value]))];

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
-import { type Outcome, type Progress, planQuery, progressQuery } from '../workflows/contract.ts';
+import { type Outcome, outcomeOf, type Progress, planQuery, progressQuery } from '../workflows/contract.ts';
 import { EXIT, Failure } from './errors.ts';
 import { runningSteps } from './running.ts';
 import { merge, type View } from './view.ts';
@@ -73,7 +73,7 @@ async function see(client: Client, rollout: Followed, last: View | undefined, op
   };
   // Only the server knows of one that was terminated.
   if (description.status.name === 'RUNNING') return view;
-  return { ...view, outcome: await outcomeOf(client, rollout) };
+  return { ...view, outcome: await endingOf(client, rollout, view.progress) };
 }
 
 /** A site may end between its parent's answer and its own; then its steps are in the parent's next one. */
@@ -83,19 +83,24 @@ async function siteProgress(client: Client, workflowId: string): Promise<Progres
     .catch(() => undefined);
 }
 
-/** Waits for a rollout's end. Throws a `Failure` where it was ended from outside. */
-export async function outcomeOf(client: Client, rollout: Followed): Promise<Outcome> {
-  const handle = client.workflow.getHandle(rollout.workflowId);
+/** How a rollout ended. Throws a `Failure` where it was ended from outside. */
+async function endingOf(client: Client, { workflowId }: Followed, seen: Progress): Promise<Outcome> {
   try {
-    return await handle.result();
+    return await client.workflow.getHandle<() => Promise<Outcome>>(workflowId).result();
   } catch (error) {
+    const outcome = outcomeOf(error);
+    // A cancellation carries no account of its own.
+    if (outcome?.state === 'cancelled') return { ...outcome, ...pick(seen) };
+    if (outcome) return outcome;
     if (!(error instanceof WorkflowFailedError)) throw error;
-    throw new Failure(`${rollout.workflowId} was ended from outside: ${error.cause?.message ?? error.message}`, {
+    throw new Failure(`${workflowId} was ended from outside: ${error.cause?.message ?? error.message}`, {
       hint: 'farweave apply begins anew; what is done already stays so.',
       cause: error,
     });
   }
 }
+
+const pick = ({ changed, parked, problems }: Progress) => ({ changed, parked, problems });
 
 function asTrouble(error: unknown): { readonly trouble: string } {
   if (error instanceof Failure) throw error;

@@ -16,6 +16,9 @@ export function count(number: number, noun: string, plural = `${noun}s`): string
   return `${number} ${number === 1 ? noun : plural}`;
 }
 
+const ESCAPE = '\u001b';
+const COLOR = new RegExp(`(${ESCAPE}\\[[\\d;]*m)`);
+
 /** A line cut to a width, colours left whole. The marks used here are one column wide. */
 export function clip(line: string, columns: number): string {
   if (width(line) <= columns) return line;
@@ -23,10 +26,10 @@ export function clip(line: string, columns: number): string {
   let clipped = '';
   let cut = false;
   // Escape sequences take no room and are all kept, so that no colour runs on.
-  for (const piece of line.split(/(\x1b\[[\d;]*m)/)) {
-    if (piece.startsWith('\x1b[')) clipped += piece;
+  for (const piece of line.split(COLOR)) {
+    if (piece.startsWith(ESCAPE)) clipped += piece;
     else if (!cut) {
-      const characters = [...piece];
+      const characters = Array.from(piece);
       cut = characters.length > room;
       clipped += characters.slice(0, room).join('') + (cut ? '…' : '');
       room -= characters.length;
@@ -37,7 +40,7 @@ export function clip(line: string, columns: number): string {
 
 /** Columns that a line takes. */
 export function width(line: string): number {
-  return [...stripVTControlCharacters(line)].length;
+  return Array.from(stripVTControlCharacters(line)).length;
 }
 
 /** A table with columns as wide as their widest cell; the last one runs free. */
@@ -55,7 +58,7 @@ export function table(rows: readonly (readonly string[])[], gap = 2): string[] {
 /** What a machine said, made safe to print: no control characters but the tab. */
 export function printable(text: string): string {
   return stripVTControlCharacters(text).replaceAll(
-    /[\0-\x08\x0b-\x1f\x7f-\x9f]/g,
+    /[^\P{Cc}\t\n]/gu,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { resumeSignal } from '../../workflows/contract.ts';
+import { progressQuery, resumeSignal } from '../../workflows/contract.ts';
 import { accompany } from '../accompany.ts';
 import { type At, mannerOf, type Run, readSpec, secretsOf, teach, withTemporal, writeJson } from '../command.ts';
 import { confirm } from '../confirm.ts';
@@ -8,6 +8,7 @@ import { EXIT, Failure } from '../errors.ts';
 import { type Begun, apply as begin, type Draft, draft, status, whoAmI } from '../index.ts';
 import { workflowLink } from '../links.ts';
 import { draftLines } from '../report.ts';
+import { isStuck } from '../view.ts';
 import { waiting } from '../waiting.ts';
 
 interface Options {
@@ -86,12 +87,19 @@ async function agreed({ io }: At, made: Draft): Promise<boolean> {
   return yes;
 }
 
-/** The same apply again wants what it wanted before: a rollout that is paused on a failure tries again. */
 async function tellOf({ io }: At, farweave: Farweave, { attached, revision, workflowId, runId }: Begun): Promise<void> {
   const web = farweave.ui ? `\nWeb UI  ${workflowLink(farweave.ui, farweave.namespace, workflowId, runId)}` : '';
-  io.err.write(`Revision ${revision}${attached ? ' is under way already: coming back to it.' : ''}${web}\n`);
-  if (attached)
-    await farweave.client.workflow.getHandle(workflowId).signal(resumeSignal, { by: whoAmI(), reason: 'apply' });
+  const again = attached && (await triesAgain(farweave, workflowId));
+  const how = again ? ' was paused on a failure: trying again.' : attached ? ' runs already: coming back to it.' : '';
+  io.err.write(`Revision ${revision}${how}${web}\n`);
+}
+
+/** The same apply again wants what it wanted before: a rollout that is paused on a failure tries again. */
+async function triesAgain({ client }: Farweave, workflowId: string): Promise<boolean> {
+  const handle = client.workflow.getHandle(workflowId);
+  if (!isStuck(await handle.query(progressQuery))) return false;
+  await handle.signal(resumeSignal, { by: whoAmI(), reason: 'apply' });
+  return true;
 }
 
 function detached(at: At, farweave: Farweave, rollout: Begun): number {

@@ -36,10 +36,10 @@ async function status(at: At): Promise<number> {
   });
 }
 
-/** Everything but the ciphertext of secrets. */
-function document(name: string, { sealed: _, ...state }: ClusterState, farweave: Farweave) {
+/** Everything, but of secrets only their names. */
+function document(name: string, state: ClusterState, farweave: Farweave) {
   const ui = farweave.ui && clusterLink(farweave.ui, farweave.namespace, name);
-  return { cluster: name, ...state, ...(ui && { ui }) };
+  return { cluster: name, ...state, sealed: Object.keys(state.sealed), ...(ui && { ui }) };
 }
 
 function lines(name: string, state: ClusterState, farweave: Farweave, { io, self }: At): readonly string[] {
