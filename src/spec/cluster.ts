@@ -97,7 +97,7 @@ const Rollout = z.strictObject({
     .describe('How many hosts may be parked (unreachable or failed) before the rollout counts as failed.'),
 });
 
-export type Rollout = z.infer<typeof Rollout>;
+type Rollout = z.infer<typeof Rollout>;
 
 /** Everything in the file that belongs to no role. */
 export const frame = {

@@ -30,10 +30,22 @@ export const say: z.core.$ZodErrorMap = (issue) => {
         : `is ${String(input)}: wants at most ${issue.maximum}`;
     case 'invalid_format':
       return wants(issue.format === 'regex' ? `what matches ${issue.pattern}` : `a valid ${issue.format}`, input);
+    case 'invalid_union':
+      return `${input === undefined ? 'is missing: ' : ''}${wants(alternatives(issue.errors), input)}`;
     default:
       return undefined;
   }
 };
+
+/** What the branches of a union want, each in a word. */
+function alternatives(branches: readonly (readonly z.core.$ZodIssue[])[]): string {
+  const words = branches.flatMap(([first]) => {
+    if (first?.code === 'invalid_type') return [kind(first.expected)];
+    if (first?.code === 'invalid_value') return [either(first.values)];
+    return [];
+  });
+  return [...new Set(words)].join(' or ') || 'another value';
+}
 
 /** A schema's issues, one for each thing to mend. `shape` is the schema as JSON Schema: it knows the keys there are. */
 export function complaints(issues: readonly z.core.$ZodIssue[], shape: Shape): readonly Complaint[] {

@@ -67,7 +67,7 @@ it.each([
   [
     'an unknown key that is like none',
     changed('package: store', 'colour: store'),
-    ['25 roles.store.colour: unknown key "colour"; known here: package, hosts, voters, password, mode'],
+    ['25 roles.store.colour: unknown key "colour"; known here: package, hosts, voters, password, mode, copies'],
   ],
   [
     'an unknown key of a host',
@@ -86,6 +86,16 @@ it.each([
     'a wrong choice',
     changed('package: store-server', 'mode: faast'),
     ['25 roles.store.mode: wants "fast" or "safe", not "faast"; did you mean "fast"?'],
+  ],
+  [
+    'what is none of several things',
+    changed('package: store-server', 'copies: few'),
+    ['25 roles.store.copies: wants "all" or a number, not "few"'],
+  ],
+  [
+    'one of several things that is out of range',
+    changed('package: store-server', 'copies: 0'),
+    ['25 roles.store.copies: is 0: wants at least 1'],
   ],
   [
     'a doubled host name',

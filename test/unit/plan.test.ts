@@ -35,9 +35,14 @@ it('gives every operation of the roles a place in a plan of theirs', () => {
   const text = readFileSync(file, 'utf8').replace('docker: {}', 'docker: { source: docker }');
   const other = compilePlan(parseCluster(text, { file }).cluster, { indexes: {} });
   const named = [plan, other].flatMap(({ stages }) =>
-    stages.flatMap((stage) => [stage.operation, ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : [])]),
+    stages.flatMap((stage) => [
+      stage.operation,
+      ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : []),
+    ]),
   );
-  const idle = roles.flatMap(({ operations }) => operations.map(({ name }) => name)).filter((name) => !named.includes(name));
+  const idle = roles
+    .flatMap(({ operations }) => operations.map(({ name }) => name))
+    .filter((name) => !named.includes(name));
   expect(idle, 'an operation that no stage and no gate uses').toEqual([]);
 });
 

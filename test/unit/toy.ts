@@ -22,7 +22,7 @@ const join = operation('mesh.join', Empty, { ...state, brief: true, needs: ['mes
 const reach = operation('mesh.reach', Empty, { kind: 'check', needs: ['mesh.key'], probe, judge: state.judge });
 
 /** A network, like wireguard: always there, with a fact that its hosts need of each other. */
-export const mesh: Role<{ range: string; port: number }> = {
+const mesh: Role<{ range: string; port: number }> = {
   name: 'mesh',
   section: ['network'],
   always: true,
@@ -52,10 +52,14 @@ const StoreConfig = z.strictObject({
   voters: z.int().default(3).describe('How many vote.'),
   password: SecretReference.optional().describe('Password of the admin.'),
   mode: z.enum(['fast', 'safe']).default('safe').describe('How it writes.'),
+  copies: z
+    .union([z.literal('all'), z.int().min(1)])
+    .default('all')
+    .describe('How many copies.'),
 });
 
 /** Something clustered, like mongodb. */
-export const store: Role<z.infer<typeof StoreConfig>> = {
+const store: Role<z.infer<typeof StoreConfig>> = {
   name: 'store',
   config: StoreConfig,
   operations: [start, initiate, answers, restart],
