@@ -1,4 +1,5 @@
 import type { Operation, Verdict } from '../roles/operation.ts';
+import { script, sh } from '../ssh/command.ts';
 import { JobLost } from '../ssh/errors.ts';
 import * as receipts from '../ssh/receipt.ts';
 import * as before from './before.ts';
@@ -109,9 +110,12 @@ async function bringAbout(visit: Visit, step: Step, state: State): Promise<Resul
 async function takeBack(visit: Visit, step: Step, { operation, args }: State): Promise<boolean> {
   const [receipt] = await visit.ask([receipts.find(step.receipt)]);
   if (receipt!.exitCode !== 0 || !('undo' in operation) || typeof operation.undo === 'object') return false;
-  const undo = operation.undo === 'restore' ? receipts.restore(step.receipt) : operation.undo(visit.host, args);
-  const text = ['set -eu', undo.text, receipts.drop(step.receipt).text].join('\n');
-  await visit.run(step, 'undo', { ...undo, text });
+  const { host } = visit;
+  const undo =
+    operation.undo === 'restore'
+      ? [receipts.restore(step.receipt), operation.restored?.(host, args) ?? sh`cd /`]
+      : [operation.undo(host, args)];
+  await visit.run(step, 'undo', script(...undo, receipts.drop(step.receipt)));
   return true;
 }
 

@@ -1,13 +1,10 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
-import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Encoding, Text, Variable } from '../ssh/command.ts';
 import type { Target, Values } from '../ssh/host.ts';
 import type { GenerateSecrets, Sealed } from './contract.ts';
 import { failure } from './failures.ts';
 import { random, type Vault } from './vault.ts';
-
-/** Made for every cluster: keys the hashes by which hosts tell what a container was made from. */
-const DIGEST_KEY = 'cluster.digestKey';
 
 /** In place of a ciphertext: an entry of the worker's own allowlist. */
 const WORKER = 'worker:';

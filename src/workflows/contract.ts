@@ -1,6 +1,6 @@
-import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Finding, Sealed } from '../activities/contract.ts';
-import type { Facts, Knowledge, Plan } from '../plan/plan.ts';
+import type { Facts, HostSpec, Knowledge, OnFailure, Plan, Stage } from '../plan/plan.ts';
 
 /** Workers poll it and clients start workflows on it. */
 export const TASK_QUEUE = 'farweave';
@@ -28,6 +28,8 @@ export const resumeSignal = defineSignal<[Note?]>('resume');
 export const rollbackSignal = defineSignal<[Note?]>('rollback');
 /** To the sites, when one of them has failed: finish what runs, begin nothing. */
 export const haltSignal = defineSignal('halt');
+/** Asks a rollout to tell the cluster workflow its state anew. To one that is gone it cannot be sent, which is an answer too. */
+export const reportSignal = defineSignal('report');
 export const progressQuery = defineQuery<Progress>('progress');
 /** The plan it began with: progress names stages and hosts only by their ids. */
 export const planQuery = defineQuery<Plan>('plan');
@@ -90,6 +92,70 @@ export interface Outcome {
   readonly facts: Facts;
 }
 
+/** The outcome of a rollout that did not end well, from what its result was rejected with. None if it has vanished. */
+export function outcomeOf(error: unknown): Outcome | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof CancelledFailure) return NOTHING_MORE;
+    if (cause instanceof ApplicationFailure && cause.type === ROLLOUT_FAILED) return cause.details?.[0] as Outcome;
+  }
+  return undefined;
+}
+
+/** Type of the failure of a rollout. Its first detail is the outcome. */
+export const ROLLOUT_FAILED = 'RolloutFailed';
+
+/** Temporal keeps no details of a cancellation: the cluster's status has the rest. */
+const NOTHING_MORE: Outcome = { state: 'cancelled', changed: 0, parked: [], problems: [], left: [], facts: {} };
+
+// ---- rollout:<name>:<revision>:<segment>:<site> ----
+
+export const siteId = (name: string, revision: number, segment: number | 'survey', site: string) =>
+  `${rolloutId(name, revision)}:${segment}:${site}`;
+
+/** Stage id → names of hosts. */
+export type Places = Readonly<Record<string, readonly string[]>>;
+
+/** What a rollout, or one of its sites, has come to. */
+export interface Ledger {
+  readonly facts: Facts;
+  /** Of which the survey said yes. Holds until something on that host changes. */
+  readonly settled: Places;
+  /** What may have been changed: the undo list. The receipts on the hosts decide. */
+  readonly touched: Places;
+  readonly parked: readonly string[];
+  readonly steps: Steps;
+  /** Stage id → host → how often what ran there has ended for good without success. */
+  readonly generations: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly problems: readonly Problem[];
+  /** Why nothing new begins. */
+  readonly stopped?: string;
+}
+
+/** Some stages on some hosts of a rollout: what one site does of one segment, or the rollout itself of what spans the cluster. */
+export interface SiteInput {
+  readonly cluster: string;
+  readonly revision: number;
+  readonly site: string;
+  /** The first execution's run id: no two rollouts share receipts, whatever their names. */
+  readonly rollout: string;
+  /** The rollout's own part of the fences of its steps. */
+  readonly fence: number;
+  readonly hosts: readonly HostSpec[];
+  /** With their places in the plan. */
+  readonly stages: readonly PlacedStage[];
+  readonly sealed: Sealed;
+  readonly patience: Plan['patience'];
+  readonly onFailure: OnFailure;
+  readonly ledger: Ledger;
+  /** Hosts on which something has changed since the survey. */
+  readonly dirty: readonly string[];
+  /** Whether something has changed anywhere: then the costly checks are due. */
+  readonly changed: boolean;
+  readonly paused: boolean;
+}
+
+export type PlacedStage = Stage & { readonly place: number };
+
 // ---- look:<name>:<request> ----
 
 /** `plan --check`: what is, what should be, what would run. host → stage id → finding. */
@@ -131,6 +197,8 @@ export interface RunningRollout {
   readonly runId: string;
   readonly digest: string;
   readonly purpose: Plan['purpose'];
+  /** The last it told of. Missing: not yet. */
+  readonly state?: RolloutState;
 }
 
 export interface ClusterEvent {
@@ -159,5 +227,8 @@ export interface ApplyReply extends RunningRollout {
 /** Answers when the rollout has begun, not when it ends. */
 export const applyUpdate = defineUpdate<ApplyReply, [ApplyRequest]>('apply');
 export const statusQuery = defineQuery<ClusterState>('status');
+/** From a rollout that has come to another state. */
+export const rolloutChangedSignal =
+  defineSignal<[{ readonly revision: number; readonly state: RolloutState }]>('rolloutChanged');
 export const rolloutEndedSignal =
   defineSignal<[{ readonly revision: number; readonly outcome: Outcome }]>('rolloutEnded');

@@ -1,0 +1,40 @@
+import { hostname } from 'node:os';
+import { type NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import { createActivities, type Dependencies } from '../activities/index.ts';
+import { TASK_QUEUE } from '../workflows/contract.ts';
+
+export interface WorkerOptions extends Dependencies {
+  readonly connection: NativeConnection;
+  readonly workflowBundle: WorkflowBundleOption;
+  readonly namespace?: string;
+  readonly taskQueue?: string;
+  /** Activities at once, that is hosts at once. Default 100. */
+  readonly concurrency?: number;
+  readonly identity?: string;
+}
+
+/** A worker, not yet running. */
+export async function createWorker({
+  connection,
+  workflowBundle,
+  namespace = 'default',
+  taskQueue = TASK_QUEUE,
+  concurrency = 100,
+  identity = `farweave@${hostname()}`,
+  ...dependencies
+}: WorkerOptions): Promise<Worker> {
+  return Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    identity,
+    workflowBundle,
+    activities: createActivities(dependencies),
+    maxConcurrentActivityTaskExecutions: concurrency,
+    // A heartbeat brings back word of a cancellation, so this is how long one takes to arrive.
+    maxHeartbeatThrottleInterval: '4s',
+    // Activities let go of what runs on their hosts at once; this is for what they still have to say.
+    shutdownGraceTime: 0,
+    shutdownForceTime: '20s',
+  });
+}

@@ -1,0 +1,202 @@
+import type { Result } from '../activities/contract.ts';
+import type { Facts, HostSpec, OnFailure, Stage } from '../plan/plan.ts';
+import type { Failed } from './activity.ts';
+import type { Ledger, Problem, StepState } from './contract.ts';
+import { fromPlaces, PerStep, toPlaces } from './per-step.ts';
+
+/** Where a rollout begins: nothing has happened yet. */
+export function blank(facts: Facts): Ledger {
+  return { facts, settled: {}, touched: {}, parked: [], steps: {}, generations: {}, problems: [] };
+}
+
+/** A host that shows one of these is left out while the others go on: nothing that is done elsewhere can help it. */
+const PARKING = new Set(['Unreachable', 'HostKeyChanged']);
+
+/** What a rollout, or one site of it, has come to: what began and changed, what was so already, who is parked, what failed. */
+export class Account {
+  facts: Facts;
+  /** Why nothing new begins. */
+  stopped: string | undefined;
+  /** Another site has failed: finish what runs. Says nothing about this one. */
+  halted = false;
+  readonly parked: Set<string>;
+  readonly problems: Problem[];
+  readonly #settled: PerStep<true>;
+  readonly #touched: PerStep<true>;
+  readonly #steps: PerStep<StepState>;
+  readonly #generations: PerStep<number>;
+  readonly #dirty: Set<string>;
+
+  constructor(ledger: Ledger, dirty: readonly string[] = []) {
+    this.facts = ledger.facts;
+    this.parked = new Set(ledger.parked);
+    this.problems = [...ledger.problems];
+    this.#settled = new PerStep(fromPlaces(ledger.settled));
+    this.#touched = new PerStep(fromPlaces(ledger.touched));
+    this.#steps = new PerStep(ledger.steps);
+    this.#generations = new PerStep(ledger.generations);
+    this.#dirty = new Set(dirty);
+  }
+
+  /** Whether nothing speaks against another step on this host. */
+  goes(host: string): boolean {
+    return !this.halted && this.stopped === undefined && !this.parked.has(host);
+  }
+
+  /** Nothing is to be done. A survey's yes holds until something on that host changes; a check's, until something does anywhere. */
+  isSettled(host: string, stage: Stage, changed: boolean): boolean {
+    const state = this.stateOf(host, stage);
+    if (state === 'done' || state === 'unchanged') return true;
+    return this.saidYes(host, stage) && !this.#dirty.has(host) && !(stage.kind === 'check' && changed);
+  }
+
+  saidYes(host: string, { id }: Stage): boolean {
+    return this.#settled.get(id, host) === true;
+  }
+
+  stateOf(host: string, { id }: Stage): StepState | undefined {
+    return this.#steps.get(id, host);
+  }
+
+  /** Hosts on which something may have changed since the survey. */
+  get dirty(): ReadonlySet<string> {
+    return this.#dirty;
+  }
+
+  /** How many steps have changed something. */
+  get changed(): number {
+    return [...this.#steps].filter(([, , state]) => state === 'done').length;
+  }
+
+  wasTouched(host: string, { id }: Pick<Stage, 'id'>): boolean {
+    return this.#touched.get(id, host) === true;
+  }
+
+  generationOf(host: string, { id }: Pick<Stage, 'id'>): number {
+    return this.#generations.get(id, host) ?? 0;
+  }
+
+  settle(host: string, { id }: Stage): void {
+    this.#settled.set(id, host, true);
+  }
+
+  mark(host: string, { id }: Stage, state: StepState): void {
+    this.#steps.set(id, host, state);
+  }
+
+  /** On the undo list before they run: a step that fails half-way, or whose worker dies, must be undone too. */
+  begin(host: string, stages: readonly Stage[]): void {
+    for (const stage of stages) {
+      this.mark(host, stage, 'provisioning');
+      if (stage.kind === 'change') this.#touched.set(stage.id, host, true);
+    }
+  }
+
+  finish(host: string, stages: readonly Stage[], results: readonly Result[]): void {
+    for (const [n, { changed, facts }] of results.entries()) {
+      const stage = stages[n]!;
+      this.mark(host, stage, changed ? 'done' : 'unchanged');
+      if (changed) this.#dirty.add(host);
+      else this.#touched.delete(stage.id, host); // it was so before this rollout: not ours to undo
+      this.publish(host, facts);
+    }
+  }
+
+  /** They have not begun after all. */
+  takeOff(host: string, stages: readonly Stage[]): void {
+    for (const stage of stages) {
+      this.mark(host, stage, 'queued');
+      this.#touched.delete(stage.id, host);
+    }
+  }
+
+  /** What ran for this step has ended for good: the next attempt is a new one. */
+  raise(host: string, stage: Stage): void {
+    this.#generations.set(stage.id, host, this.generationOf(host, stage) + 1);
+  }
+
+  /** A failure for good. Parks the host where that is the rule and the others can go on (not `alone`); otherwise stops all. */
+  fail(host: string, stage: Stage | undefined, failed: Failed, how: { onFailure: OnFailure; alone?: boolean }): void {
+    this.#dirty.add(host);
+    const { cancelled, type, message, log, hint } = failed;
+    if (cancelled) {
+      this.stopped ??= 'cancelled';
+      if (stage) this.mark(host, stage, 'failed');
+      return;
+    }
+    const parks = how.alone !== true && (PARKING.has(type) || how.onFailure === 'continue');
+    if (parks) this.parked.add(host);
+    else this.stopped ??= message;
+    if (stage) this.mark(host, stage, parks ? 'parked' : 'failed');
+    const problem = { host, type, message, ...(stage && { stage: stage.id }) };
+    this.problems.push({ ...problem, ...(log !== undefined && { log }), ...(hint !== undefined && { hint }) });
+  }
+
+  /** What has not begun on parked hosts waits with them. */
+  parkRest(stages: readonly Stage[]): void {
+    for (const stage of stages)
+      for (const host of stage.hosts) {
+        const state = this.stateOf(host, stage) ?? 'queued';
+        if (this.parked.has(host) && state === 'queued') this.mark(host, stage, 'parked');
+      }
+  }
+
+  /** A verdict that depended on other hosts holds only as long as they say what they said. */
+  doubt(stages: readonly Stage[], known: Facts): void {
+    const isNews = (fact: string) =>
+      Object.entries(this.facts[fact] ?? {}).some(([host, value]) => known[fact]?.[host] !== value);
+    for (const stage of stages) if (stage.needs.some(isNews)) this.#settled.delete(stage.id);
+  }
+
+  publish(host: string, facts: Readonly<Record<string, string>> = {}): void {
+    for (const [fact, value] of Object.entries(facts)) this.#learn(fact, { [host]: value });
+  }
+
+  /** Everything that failed is to be tried again, and parked hosts with it. What succeeded stays done. */
+  forgive(): void {
+    this.stopped = undefined;
+    this.halted = false;
+    this.parked.clear();
+    this.problems.length = 0;
+    const open: readonly StepState[] = ['failed', 'parked', 'provisioning'];
+    for (const [stage, host, state] of this.#steps) if (open.includes(state)) this.#steps.delete(stage, host);
+  }
+
+  /** Takes over what a site has come to. */
+  add({ facts, settled, touched, parked, steps, generations, problems, stopped }: Ledger): void {
+    this.#settled.add(fromPlaces(settled));
+    this.#touched.add(fromPlaces(touched));
+    for (const host of Object.values(touched).flat()) this.#dirty.add(host);
+    this.#steps.add(steps);
+    this.#generations.add(generations);
+    for (const host of parked) this.parked.add(host);
+    for (const [fact, table] of Object.entries(facts)) this.#learn(fact, table);
+    this.problems.push(...problems);
+    this.stopped ??= stopped;
+  }
+
+  toJSON(): Ledger {
+    const { facts, stopped } = this;
+    return {
+      facts,
+      settled: toPlaces(this.#settled),
+      touched: toPlaces(this.#touched),
+      parked: [...this.parked],
+      steps: this.#steps.toRecord(),
+      generations: this.#generations.toRecord(),
+      problems: this.problems,
+      ...(stopped !== undefined && { stopped }),
+    };
+  }
+
+  #learn(fact: string, table: Readonly<Record<string, string>>): void {
+    this.facts = { ...this.facts, [fact]: { ...this.facts[fact], ...table } };
+  }
+}
+
+/** Without the hosts that have left the cluster: nobody is to join them. */
+export function factsOf(hosts: readonly HostSpec[], facts: Facts): Facts {
+  const names = new Set(hosts.map((host) => host.name));
+  const only = (table: Facts[string]) => Object.fromEntries(Object.entries(table).filter(([host]) => names.has(host)));
+  return Object.fromEntries(Object.entries(facts).map(([fact, table]) => [fact, only(table)]));
+}

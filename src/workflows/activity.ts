@@ -1,0 +1,150 @@
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  isCancellation,
+  proxyActivities,
+  rootCause,
+} from '@temporalio/workflow';
+import type { FailureDetail, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
+import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import type { Account } from './account.ts';
+import type { PlacedStage, SiteInput } from './contract.ts';
+
+/** What a step is asked of. */
+export type Ground = Pick<SiteInput, 'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed'>;
+
+/** A stage, or the gate of one. */
+export type Asked = Pick<
+  PlacedStage,
+  'id' | 'operation' | 'args' | 'secrets' | 'needs' | 'timeout' | 'place' | 'scope' | 'kind' | 'title'
+>;
+
+interface Call {
+  readonly host: HostSpec;
+  readonly type: string;
+  readonly stages: readonly Asked[];
+  /** A verb phrase. */
+  readonly does: string;
+  /** Behind `host/` in the activity's id, which the Web UI shows of what is pending. Default: the type. */
+  readonly id?: string;
+}
+
+/** How much longer than its steps an activity may take: to connect, to ask, and to let a state settle. */
+const MARGIN = 120_000;
+/** A worker that is silent for so long is taken for dead. */
+const HEARTBEAT = 20_000;
+/** For the loss of workers: somebody who closes a laptop in the evening finds the rollout waiting in the morning. */
+const PATIENT = '3 days';
+/** How many fences a rollout has: those of its steps in the order of the plan, then those of their undos in reverse. */
+const FENCES = 2_000;
+
+/** Where the fences of a rollout begin that started then. By the clock, so that they rise even when a new server counts revisions from 1. */
+export const fenceFrom = (started: Date) => started.getTime() * FENCES;
+
+export const surveyed = (ground: Ground, account: Account, call: Omit<Call, 'type'>, explain = false) =>
+  invoke<SurveyResult>(
+    { ...call, type: 'host.survey' },
+    { ...task(ground, account, call), ...(explain && { explain }) },
+  );
+
+export const converged = (ground: Ground, account: Account, call: Call) =>
+  invoke<readonly Result[]>(call, task(ground, account, call));
+
+export const undone = (ground: Ground, account: Account, call: Omit<Call, 'type'>) => {
+  const type = `${call.stages[0]!.operation}.undo`;
+  return invoke<readonly Result[]>({ ...call, type }, task(ground, account, call, true));
+};
+
+export const settled = (ground: Ground, account: Account, host: HostSpec) => {
+  const call = { host, type: 'host.settle', stages: [], does: 'forget the receipts' };
+  const { rollout } = ground;
+  return invoke<void>(call, { ...task(ground, account, call), rollout } satisfies Parameters<Settle>[0]);
+};
+
+function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
+  const { cluster, revision, rollout, fence, sealed } = ground;
+  const needs = new Set(stages.flatMap((stage) => stage.needs));
+  const names = new Set([...Object.values(host.access), ...stages.flatMap((stage) => stage.secrets), DIGEST_KEY]);
+  const generation = (stage: Asked) => account.generationOf(host.name, stage);
+  return {
+    cluster,
+    revision,
+    fence: fence + (stages[0] ? numberOf(stages[0].place, generation(stages[0]), undo) : 0),
+    host,
+    steps: stages.map((stage) => ({
+      receipt: `${rollout}/${stage.id}`,
+      operation: stage.operation,
+      args: stage.args,
+      generation: generation(stage),
+      timeout: stage.timeout,
+    })),
+    facts: { ...pick(account.facts, needs), ...keyOf(host, account.facts) },
+    sealed: pick(sealed, names),
+  };
+}
+
+function invoke<R>({ host, type, stages, does, id = type }: Call, input: unknown): Promise<R> {
+  const timeout = stages.reduce((sum, stage) => sum + stage.timeout, MARGIN);
+  const activities = proxyActivities<Record<string, (input: unknown) => Promise<R>>>({
+    activityId: `${host.name}/${id}`,
+    summary: clipped(`${host.name}: ${does}`, 60),
+    startToCloseTimeout: timeout,
+    scheduleToCloseTimeout: PATIENT,
+    heartbeatTimeout: HEARTBEAT,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED, // or an undo would begin under a running step
+    retry: { initialInterval: '1s', maximumInterval: '10s' }, // for lost workers only: classified failures are non-retryable
+  });
+  return activities[type]!(input);
+}
+
+/** Why an activity did not succeed. */
+export interface Failed {
+  readonly type: string;
+  /** One line. */
+  readonly message: string;
+  /** Of the steps before the one that failed; missing if the activity could not tell. */
+  readonly results?: readonly Result[];
+  readonly log?: string;
+  readonly hint?: string;
+  readonly ended?: true;
+  readonly cancelled: boolean;
+}
+
+export function failureOf(error: unknown, where: string): Failed {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  const cancelled = isCancellation(error);
+  if (cause instanceof ApplicationFailure || cause instanceof CancelledFailure) {
+    const { results, log, hint, ended } = (cause.details?.[0] ?? {}) as Partial<FailureDetail>;
+    return {
+      type: cancelled ? 'Cancelled' : ((cause as ApplicationFailure).type ?? 'Unexpected'),
+      message: cause.message,
+      ...(results !== undefined && { results }),
+      ...(log !== undefined && { log }),
+      ...(hint !== undefined && { hint }),
+      ...(ended && { ended }),
+      cancelled,
+    };
+  }
+  return { type: 'Unexpected', message: `${where}: ${rootCause(error) ?? String(error)}`, cancelled };
+}
+
+/** Rises from step to step of a host, since they go in the order of the plan, and with each generation. */
+function numberOf(place: number, generation: number, undo: boolean): number {
+  const [at, nth] = [Math.min(place, 99), Math.min(generation, 9)];
+  return undo ? 1_000 + (99 - at) * 10 + nth : at * 10 + nth;
+}
+
+export function clipped(words: string, length: number): string {
+  return words.length <= length ? words : `${words.slice(0, length - 1)}…`;
+}
+
+function keyOf(host: HostSpec, facts: Facts): Facts {
+  const key = facts[HOST_KEY]?.[host.name];
+  return key === undefined ? {} : { [HOST_KEY]: { [host.name]: key } };
+}
+
+function pick<Value>(from: Readonly<Record<string, Value>>, names: ReadonlySet<string>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => names.has(name)));
+}

@@ -1,0 +1,3 @@
+export { look } from './look.ts';
+export { rollout } from './rollout.ts';
+export { site, survey } from './site.ts';

@@ -1,0 +1,27 @@
+import type { Finding } from '../activities/contract.ts';
+import { Account, blank, factsOf } from './account.ts';
+import { failureOf, surveyed } from './activity.ts';
+import type { LookInput, LookResult, Problem } from './contract.ts';
+import { Sites } from './sites.ts';
+
+/** `plan --check`: asks every host, with what would run. Changes nothing, and leaves nothing behind. */
+export async function look({ plan, sealed, facts }: LookInput): Promise<LookResult> {
+  const account = new Account(blank(factsOf(plan.hosts, facts)));
+  const whole = new Sites({ plan, sealed, facts, revision: 0 }, account);
+  const input = whole.input(whole.stages().filter((stage) => stage.afterChange !== true));
+  const findings: Record<string, Record<string, Finding>> = {};
+  const problems: Problem[] = [];
+  await Promise.all(
+    plan.hosts.map(async (host) => {
+      const stages = input.stages.filter((stage) => stage.hosts.includes(host.name));
+      try {
+        const result = await surveyed(input, account, { host, stages, does: 'look', id: 'look' }, true);
+        findings[host.name] = Object.fromEntries(stages.map(({ id }, n) => [id, result.findings[n]!]));
+      } catch (error) {
+        const { type, message, hint } = failureOf(error, `look at ${host.name}`);
+        problems.push({ host: host.name, type, message, ...(hint !== undefined && { hint }) });
+      }
+    }),
+  );
+  return { findings, problems };
+}

@@ -1,0 +1,52 @@
+import { condition } from '@temporalio/workflow';
+import type { SurveyResult } from '../activities/contract.ts';
+import { HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import type { Account } from './account.ts';
+import { type Failed, failureOf, surveyed } from './activity.ts';
+import type { SiteInput } from './contract.ts';
+
+/** One look at every host: what is settled already, and what it publishes. Nothing is changed, so a failure of one does not keep the others from being asked. */
+export async function survey(input: SiteInput, account: Account): Promise<void> {
+  await Promise.all(input.hosts.map((host) => look(input, account, host)));
+}
+
+async function look(input: SiteInput, account: Account, host: HostSpec): Promise<void> {
+  const stages = input.stages.filter((stage) => stage.hosts.includes(host.name));
+  try {
+    const { hostKey, findings } = await patiently(input, account, host, stages);
+    account.publish(host.name, { [HOST_KEY]: hostKey });
+    for (const [n, stage] of stages.entries()) {
+      const { is, facts, why, now, wanted } = findings[n]!;
+      account.publish(host.name, facts);
+      if (is === 'yes') account.settle(host.name, stage);
+      if (stage.kind !== 'preflight') continue;
+      if (is === 'yes') account.mark(host.name, stage, 'unchanged');
+      else {
+        const message = `${stage.operation} on ${host.name}: ${is === 'no' ? `${now}, not ${wanted}` : why}`;
+        const type = is === 'no' ? 'NotConverged' : 'StateUnknown';
+        account.fail(host.name, stage, { type, message, cancelled: false }, { onFailure: 'pause', alone: true });
+      }
+    }
+  } catch (error) {
+    account.fail(host.name, undefined, failureOf(error, `survey of ${host.name}`), { onFailure: 'pause' });
+  }
+}
+
+/** Once more for a host that does not answer: it may be restarting. More would keep the others waiting. */
+async function patiently(
+  input: SiteInput,
+  account: Account,
+  host: HostSpec,
+  stages: SiteInput['stages'],
+): Promise<SurveyResult> {
+  const call = { host, stages, does: 'survey', id: 'survey' };
+  try {
+    return await surveyed(input, account, call);
+  } catch (error) {
+    const { type, cancelled }: Failed = failureOf(error, host.name);
+    const [wait] = input.patience[type] ?? [];
+    if (wait === undefined || cancelled) throw error;
+    await condition(() => account.halted, wait, { summary: `${host.name}: survey again after ${type}` });
+    return surveyed(input, account, call);
+  }
+}

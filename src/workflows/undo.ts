@@ -1,0 +1,51 @@
+import { type HostSpec, waves } from '../plan/plan.ts';
+import type { Account } from './account.ts';
+import { failureOf, settled, undone } from './activity.ts';
+import type { PlacedStage, SiteInput } from './contract.ts';
+
+/**
+ * Takes back what was changed, stage by stage in reverse and in the order of the stage.
+ * One host that cannot be undone must not leave the others half done: what is left is returned, a line each.
+ */
+export async function undo(input: SiteInput, account: Account): Promise<readonly string[]> {
+  const left: string[] = [];
+  for (const stage of input.stages.toReversed()) {
+    const touched = input.hosts.filter((host) => account.wasTouched(host.name, stage));
+    if (stage.irreversible !== undefined) {
+      left.push(...touched.map((host) => `${stage.operation} on ${host.name}: ${stage.irreversible}`));
+      continue;
+    }
+    for (const wave of wavesOf(stage, touched))
+      await Promise.all(wave.map((host) => takeBack(input, account, stage, host, left)));
+  }
+  return left;
+}
+
+/** Drops the receipts, which nobody is going to ask for any more. What cannot be reached keeps them; they do no harm. */
+export async function settle(input: SiteInput, account: Account): Promise<void> {
+  const touched = input.hosts.filter((host) => input.stages.some((stage) => account.wasTouched(host.name, stage)));
+  const reachable = touched.filter((host) => !account.parked.has(host.name));
+  await Promise.all(reachable.map((host) => settled(input, account, host).catch(() => {})));
+}
+
+function wavesOf(stage: PlacedStage, hosts: readonly HostSpec[]): readonly (readonly HostSpec[])[] {
+  if (stage.scope === 'host') return [hosts];
+  const names = hosts.map((host) => host.name);
+  const inOrder = waves(stage.order, names, {}).toReversed();
+  return inOrder.map((wave) => hosts.filter((host) => wave.includes(host.name)));
+}
+
+async function takeBack(
+  input: SiteInput,
+  account: Account,
+  stage: PlacedStage,
+  host: HostSpec,
+  left: string[],
+): Promise<void> {
+  try {
+    await undone(input, account, { host, stages: [stage], does: `undo: ${stage.title}` });
+    account.mark(host.name, stage, 'undone');
+  } catch (error) {
+    left.push(failureOf(error, `undo of ${stage.operation} on ${host.name}`).message);
+  }
+}

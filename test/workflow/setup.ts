@@ -1,0 +1,37 @@
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import type { TestProject } from 'vitest/node';
+import { bundleWorkflows } from '../../src/worker/bundle.ts';
+import { registerSearchAttributes } from '../../src/worker/search-attributes.ts';
+import { temporalProgram } from './temporal.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    address: string;
+    bundlePath: string;
+  }
+}
+
+/** One server and one bundle for all files. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const [env, { code }] = await Promise.all([
+    TestWorkflowEnvironment.createLocal({
+      server: {
+        executable: { type: 'existing-path', path: await temporalProgram() },
+        // Low, so that a test can see a cluster workflow continue as new.
+        extraArgs: ['--log-level', 'error', '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=150'],
+      },
+    }),
+    bundleWorkflows(),
+  ]);
+  await registerSearchAttributes(env.connection, 'default');
+  const bundlePath = join(tmpdir(), `farweave-workflows-${process.pid}.cjs`);
+  await writeFile(bundlePath, code);
+  project.provide('address', env.address);
+  project.provide('bundlePath', bundlePath);
+  return () => env.teardown();
+}
