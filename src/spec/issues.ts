@@ -21,13 +21,9 @@ export const say: z.core.$ZodErrorMap = (issue) => {
       return `${wants(either(issue.values), input)}${near}`;
     }
     case 'too_small':
-      return issue.origin === 'array' || issue.origin === 'string'
-        ? `is empty or too short: wants at least ${issue.minimum}`
-        : `is ${String(input)}: wants at least ${issue.minimum}`;
+      return `is ${sized(input, 'too short')}: wants at least ${issue.minimum}`;
     case 'too_big':
-      return issue.origin === 'array' || issue.origin === 'string'
-        ? `is too long: wants at most ${issue.maximum}`
-        : `is ${String(input)}: wants at most ${issue.maximum}`;
+      return `is ${sized(input, 'too long')}: wants at most ${issue.maximum}`;
     case 'invalid_format':
       return wants(issue.format === 'regex' ? `what matches ${issue.pattern}` : `a valid ${issue.format}`, input);
     case 'invalid_union':
@@ -109,6 +105,12 @@ const either = (values: readonly unknown[]) => values.map((value) => JSON.string
 function wants(what: string, input: unknown): string {
   const hint = input === null && what === KINDS.object ? ' (write {} for all defaults)' : '';
   return `wants ${what}, not ${shown(input)}${hint}`;
+}
+
+/** A number by itself, and of what has a length what is wrong with it. */
+function sized(input: unknown, wrong: string): string {
+  if (typeof input === 'number') return String(input);
+  return input === '' || (Array.isArray(input) && input.length === 0) ? 'empty' : wrong;
 }
 
 /** What stands there, unless it is long. */

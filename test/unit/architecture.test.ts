@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   roles: ['ssh/command', 'zod'],
   ssh: ['ssh2', 'zod', 'node:'],
   'ssh/command': ['node:crypto'],
-  workflows: ['@temporalio/workflow', 'plan/plan'],
+  workflows: ['@temporalio/workflow', '@temporalio/common', 'plan/plan'],
   activities: [
     'roles',
     'ssh',
@@ -100,6 +100,33 @@ it.each(ONE_PLACE)('imports %s in one file', (dependency) => {
     [...places].slice(1),
     `give the first of these what the others want of ${dependency}: ${[...places].join(', ')}`,
   ).toEqual([]);
+});
+
+it('tells what is imported as a value from what is imported as a type', () => {
+  const text = `import type { A } from './a.ts';
+import { type B, type C } from '../b/b.ts';
+import {
+  d,
+  type D,
+} from '../b/d.ts';
+import * as e from 'e';
+import f from 'node:f';
+import './g.ts';
+export { h } from './h.ts';
+export type { I } from './i.ts';
+const j = await import('../b/j.ts');
+`;
+  expect(importsOf('x/y.ts', text).map(({ what, types }) => `${types ? 'type' : 'value'} ${what}`)).toEqual([
+    'type x/a',
+    'type b/b',
+    'value b/d',
+    'value e',
+    'value node:f',
+    'value x/h',
+    'type x/i',
+    'value x/g',
+    'value b/j',
+  ]);
 });
 
 describe('roles', () => {
