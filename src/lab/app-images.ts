@@ -92,8 +92,10 @@ function assembleNodebb(modules: string, app: string): void {
 function replaceIn(file: string, from: string, to: string, times: number): void {
   const text = readFileSync(file, 'utf8');
   if (text.split(from).length - 1 !== times) {
-    throw new LabError(`${file} is not as expected: ${from} should be in it ${times} times`, 'Check the version of NodeBB.');
+    throw new LabError(
+      `${file} is not as expected: ${from} should be in it ${times} times`,
+      'Check the version of NodeBB.',
+    );
   }
   writeFileSync(file, text.replaceAll(from, to));
 }
-

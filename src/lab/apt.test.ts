@@ -20,7 +20,8 @@ describe('the mirrors of a machine', () => {
   });
 
   it('are found in one-line entries, options and comments included', () => {
-    const text = '# deb http://old bookworm main\ndeb [arch=amd64 signed-by=/k] https://m/debian bookworm main contrib\n';
+    const text =
+      '# deb http://old bookworm main\ndeb [arch=amd64 signed-by=/k] https://m/debian bookworm main contrib\n';
     expect(parseMirrors([text], 'bookworm')).toEqual({ archive: 'https://m/debian' });
   });
 

@@ -35,7 +35,10 @@ export function machineMirrors(): AptMirrors | undefined {
   if (!/^ID=debian$/m.test(os) || !codename) return undefined;
   const folder = '/etc/apt/sources.list.d';
   const files = list(folder).filter((name) => /\.(list|sources)$/.test(name));
-  return parseMirrors([readText('/etc/apt/sources.list'), ...files.map((name) => readText(join(folder, name)))], codename);
+  return parseMirrors(
+    [readText('/etc/apt/sources.list'), ...files.map((name) => readText(join(folder, name)))],
+    codename,
+  );
 }
 
 /**
@@ -44,8 +47,10 @@ export function machineMirrors(): AptMirrors | undefined {
  */
 export async function aptContext(release: string): Promise<Record<string, string>> {
   const mirrors = machineMirrors();
-  const dump = await attempt(['apt-config', 'dump', '--format', '%F "%v";%n']);
-  const proxies = dump.stdout.split('\n').filter((line) => /^Acquire::(http|https)::Proxy(::\S+)? "[^"]+";$/i.test(line));
+  const dump = await attempt(['apt-config', 'dump', '--format=%F "%v";%n']);
+  const proxies = dump.stdout
+    .split('\n')
+    .filter((line) => /^Acquire::(http|https)::Proxy(::\S+)? "[^"]+";$/i.test(line));
   const authorities = '/usr/local/share/ca-certificates';
   return {
     'apt/apt.conf.d/90lab': proxies.map((line) => `${line}\n`).join(''),

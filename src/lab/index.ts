@@ -3,7 +3,7 @@ import { LabError } from './errors.ts';
 import { findLab, type LabOptions, up } from './lab.ts';
 import { containerOf } from './names.ts';
 import { findRunningEngine } from './own-engine.ts';
-import { capture, type Capture, type SniffOptions } from './sniff.ts';
+import { type Capture, capture, type SniffOptions } from './sniff.ts';
 import { type HostRelease, readState } from './state.ts';
 import { type Lab, type LabHost, view } from './view.ts';
 

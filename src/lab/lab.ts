@@ -51,7 +51,11 @@ export async function up(options: LabOptions): Promise<Lab> {
     signal?.throwIfAborted();
 
     const images = await appImages(engine, state.source);
-    const gateway = await ensureImage(engine, await debianImage(engine, state.source, 'gateway', 'gateway', 'trixie'), progress);
+    const gateway = await ensureImage(
+      engine,
+      await debianImage(engine, state.source, 'gateway', 'gateway', 'trixie'),
+      progress,
+    );
     await createNetworks(engine, state);
     await createGateway(engine, state, gateway, registryVolume(images, engine.arch));
     signal?.throwIfAborted();
@@ -88,11 +92,15 @@ export async function findLab(): Promise<{ engine: Engine; state: LabState }> {
 
 /** Changes the state of the lab that is up, and the lab with it, while no other process does. */
 export async function withState(change: (engine: Engine, state: LabState) => Promise<void>): Promise<void> {
-  await withLock(lockFile, () => undefined, async () => {
-    const { engine, state } = await findLab();
-    await change(engine, state);
-    writeState(state);
-  });
+  await withLock(
+    lockFile,
+    () => undefined,
+    async () => {
+      const { engine, state } = await findLab();
+      await change(engine, state);
+      writeState(state);
+    },
+  );
 }
 
 /** Adds what the state lacks, and keeps what it has. */

@@ -49,8 +49,21 @@ export async function lineKind(engine: Engine, id: string): Promise<'netem' | 'r
 async function applyNetem(engine: Engine, state: LabState, legs: readonly string[]): Promise<boolean> {
   for (const leg of legs) {
     const { exitCode } = await engine.attempt([
-      ...['exec', gatewayOf(state.id), 'tc', 'qdisc', 'replace', 'dev', leg, 'root', 'netem', 'limit', NETEM_QUEUE],
-      ...['delay', `${state.delayMs}ms`, 'loss', `${state.lossPercent}%`],
+      'exec',
+      gatewayOf(state.id),
+      'tc',
+      'qdisc',
+      'replace',
+      'dev',
+      leg,
+      'root',
+      'netem',
+      'limit',
+      NETEM_QUEUE,
+      'delay',
+      `${state.delayMs}ms`,
+      'loss',
+      `${state.lossPercent}%`,
     ]);
     if (exitCode !== 0) return false;
   }

@@ -8,6 +8,6 @@ export const containerOf = (id: string, host: string): string => `${id}-${host}`
 /** Names of this lab's objects, of the kind that the listing command lists. */
 export async function namesOf(engine: Engine, listing: readonly string[], id: string): Promise<Set<string>> {
   const format = listing[0] === 'ps' ? '{{.Names}}' : '{{.Name}}';
-  const output = await engine.docker([...listing, '--filter', `label=${labelOf(id)}`, '--format', format]);
+  const output = await engine.docker([...listing, '--filter', `label=${labelOf(id)}`, `--format=${format}`]);
   return new Set(output.split('\n').filter(Boolean));
 }

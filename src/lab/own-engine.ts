@@ -79,8 +79,11 @@ async function startOwnEngine(progress: Progress): Promise<Engine> {
     const mark = startDetached(
       [
         'dockerd',
-        ...['--host', socket, '--data-root', dataRoot, '--exec-root', join(runFolder, 'exec')],
-        ...['--pidfile', join(runFolder, 'docker.pid'), '--bridge', 'none'],
+        `--host=${socket}`,
+        `--data-root=${dataRoot}`,
+        `--exec-root=${join(runFolder, 'exec')}`,
+        `--pidfile=${join(runFolder, 'docker.pid')}`,
+        '--bridge=none',
       ],
       logFile,
     );

@@ -40,7 +40,10 @@ export async function applyPartitions(engine: Engine, state: LabState, running: 
   const gateway = gatewayOf(state.id);
   const old = await engine.docker(['exec', gateway, 'ip', 'rule', 'show', 'priority', PRIORITY]);
   const rules = [
-    ...old.split('\n').filter(Boolean).map(() => `rule del priority ${PRIORITY}`),
+    ...old
+      .split('\n')
+      .filter(Boolean)
+      .map(() => `rule del priority ${PRIORITY}`),
     ...cuts.routes.flatMap(([a, b]) => [
       `rule add from ${a} to ${b} blackhole priority ${PRIORITY}`,
       `rule add from ${b} to ${a} blackhole priority ${PRIORITY}`,

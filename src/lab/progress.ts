@@ -7,11 +7,7 @@ const QUIET_MS = 1_500;
  * Does `work` under a title. While it lasts, the title is repeated with the elapsed seconds and the latest detail,
  * so that nobody has to wonder whether a build of two minutes hangs.
  */
-export async function step<T>(
-  progress: Progress,
-  title: string,
-  work: (detail: Progress) => Promise<T>,
-): Promise<T> {
+export async function step<T>(progress: Progress, title: string, work: (detail: Progress) => Promise<T>): Promise<T> {
   const started = Date.now();
   let latest = '';
   progress(title);

@@ -17,7 +17,11 @@ export interface Shape {
  * The data centers and hosts that a lab should have: those it has, and those that the shape asks for beyond them.
  * Nothing is ever taken away here. Without a shape a new lab has three data centers of one host.
  */
-export function grow(block: string, old: Pick<LabState, 'sites' | 'hosts'>, shape: Shape): Pick<LabState, 'sites' | 'hosts'> {
+export function grow(
+  block: string,
+  old: Pick<LabState, 'sites' | 'hosts'>,
+  shape: Shape,
+): Pick<LabState, 'sites' | 'hosts'> {
   const isNew = old.sites.length === 0;
   const sites = [...old.sites];
   const asked = siteNames(shape.sites ?? (isNew ? 3 : 0));
@@ -25,7 +29,8 @@ export function grow(block: string, old: Pick<LabState, 'sites' | 'hosts'>, shap
   const hosts = [...old.hosts];
   const perSite = shape.hostsPerSite ?? (isNew || shape.sites !== undefined ? 1 : 0);
   for (const site of asked.length > 0 ? asked : sites) {
-    while (hosts.filter((host) => host.site === site).length < perSite) hosts.push(nextHost(block, sites, hosts, site, shape));
+    while (hosts.filter((host) => host.site === site).length < perSite)
+      hosts.push(nextHost(block, sites, hosts, site, shape));
   }
   return { sites, hosts };
 }
@@ -53,9 +58,14 @@ export function nextHost(
 
 function siteNames(sites: number | readonly string[]): string[] {
   const names = typeof sites === 'number' ? Array.from({ length: sites }, (_, i) => SITES[i] ?? `dc${i}`) : [...sites];
-  const wrong = names.find((name) => !/^[a-z][a-z0-9-]{0,20}$/.test(name) || /^vm\d+$|^gateway$|^controller$/.test(name));
+  const wrong = names.find(
+    (name) => !/^[a-z][a-z0-9-]{0,20}$/.test(name) || /^vm\d+$|^gateway$|^controller$/.test(name),
+  );
   if (wrong !== undefined) {
-    throw new LabError(`${wrong} cannot be the name of a data center`, 'Use small letters, digits and hyphens: ams, fra2.');
+    throw new LabError(
+      `${wrong} cannot be the name of a data center`,
+      'Use small letters, digits and hyphens: ams, fra2.',
+    );
   }
   if (names.length > 250) throw new LabError(`${names.length} data centers are too many`, 'A lab has at most 250.');
   return names;

@@ -12,7 +12,7 @@ const FIRST_GUARDED_VERSION = 27;
 export async function takenSubnets(engine: Engine): Promise<string[]> {
   const ids = (await engine.docker(['network', 'ls', '-q'])).split('\n').filter(Boolean);
   const format = '{{range .IPAM.Config}}{{println .Subnet}}{{end}}';
-  const networks = await engine.docker(['network', 'inspect', '--format', format, ...ids]);
+  const networks = await engine.docker(['network', 'inspect', `--format=${format}`, ...ids]);
   const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const own = interfaces.flatMap((item) => (item.family === 'IPv4' && item.cidr ? [item.cidr] : []));
   return [...networks.split('\n').filter((line) => /^[\d.]+\/\d+$/.test(line)), ...own];
@@ -25,8 +25,12 @@ export async function createNetworks(engine: Engine, state: LabState): Promise<v
   for (const [index, site] of state.sites.entries()) {
     if (there.has(networkOf(state.id, site))) continue;
     await engine.docker([
-      ...['network', 'create', '--label', labelOf(state.id), '--label', `farweave.site=${site}`],
-      ...['--subnet', siteSubnet(state.block, index), '--gateway', controllerAddress(state.block, index)],
+      'network',
+      'create',
+      `--label=${labelOf(state.id)}`,
+      `--label=farweave.site=${site}`,
+      `--subnet=${siteSubnet(state.block, index)}`,
+      `--gateway=${controllerAddress(state.block, index)}`,
       ...(mtu ? ['-o', `com.docker.network.driver.mtu=${mtu}`] : []),
       ...(engine.version >= FIRST_GUARDED_VERSION
         ? ['-o', 'com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected']
@@ -36,26 +40,45 @@ export async function createNetworks(engine: Engine, state: LabState): Promise<v
   }
 }
 
-/** Makes and starts the gateway, with a leg in every data center; it serves the registry's volume. */
+/**
+ * Makes and starts the gateway, with a leg in every data center; it serves the registry's volume. One that was made from
+ * another image or volume is replaced: it keeps nothing that cannot be set again.
+ */
 export async function createGateway(engine: Engine, state: LabState, image: string, volume: string): Promise<void> {
   const name = gatewayOf(state.id);
   const [firstSite = ''] = state.sites;
-  if (!(await namesOf(engine, ['ps', '-a'], state.id)).has(name)) {
+  const madeFrom = `${image} ${volume}`;
+  const found = await engine.attempt(['inspect', '--format={{index .Config.Labels "farweave.gateway"}}', name]);
+  if (found.exitCode === 0 && found.stdout.trim() !== madeFrom) await engine.docker(['rm', '--force', name]);
+  if (found.exitCode !== 0 || found.stdout.trim() !== madeFrom) {
     await engine.docker([
-      ...['create', '--name', name, '--hostname', 'gateway', '--label', labelOf(state.id), '--init'],
-      ...['--network', networkOf(state.id, firstSite), '--ip', gatewayAddress(state.block, 0)],
-      ...['--cap-add', 'NET_ADMIN', '--cap-add', 'NET_RAW', '--cap-add', 'SYS_NICE', '--device', '/dev/net/tun'],
-      ...['--sysctl', 'net.ipv4.ip_forward=1', '--sysctl', 'net.ipv4.conf.all.rp_filter=0'],
-      ...['--sysctl', 'net.ipv4.conf.default.rp_filter=0', '--sysctl', 'net.ipv4.conf.all.send_redirects=0'],
-      ...['--publish', '127.0.0.1::5000', '--volume', `${volume}:/var/lib/registry`, image],
+      'create',
+      `--name=${name}`,
+      '--hostname=gateway',
+      '--init',
+      `--label=${labelOf(state.id)}`,
+      `--label=farweave.gateway=${madeFrom}`,
+      `--network=${networkOf(state.id, firstSite)}`,
+      `--ip=${gatewayAddress(state.block, 0)}`,
+      '--cap-add=NET_ADMIN',
+      '--cap-add=NET_RAW',
+      '--cap-add=SYS_NICE',
+      '--device=/dev/net/tun',
+      '--sysctl=net.ipv4.ip_forward=1',
+      '--sysctl=net.ipv4.conf.all.rp_filter=0',
+      '--sysctl=net.ipv4.conf.default.rp_filter=0',
+      '--sysctl=net.ipv4.conf.all.send_redirects=0',
+      '--publish=127.0.0.1::5000',
+      `--volume=${volume}:/var/lib/registry`,
+      image,
     ]);
   }
   const format = '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}';
-  const legs = (await engine.docker(['inspect', '--format', format, name])).split('\n');
+  const legs = (await engine.docker(['inspect', `--format=${format}`, name])).split('\n');
   for (const [index, site] of state.sites.entries()) {
     if (legs.includes(networkOf(state.id, site))) continue;
     const address = gatewayAddress(state.block, index);
-    await engine.docker(['network', 'connect', '--ip', address, networkOf(state.id, site), name]);
+    await engine.docker(['network', 'connect', `--ip=${address}`, networkOf(state.id, site), name]);
   }
   await engine.docker(['start', name]);
 }
@@ -69,7 +92,9 @@ export function isReachable(state: LabState, siteIndex: number): boolean {
 /** The MTU of this machine's way out: hosts that sent larger packets would lose them silently. */
 function outerMtu(): string | undefined {
   try {
-    const routes = readFileSync('/proc/net/route', 'utf8').split('\n').map((line) => line.split('\t'));
+    const routes = readFileSync('/proc/net/route', 'utf8')
+      .split('\n')
+      .map((line) => line.split('\t'));
     const device = routes.find(([, destination]) => destination === '00000000')?.[0];
     return device && readFileSync(`/sys/class/net/${device}/mtu`, 'utf8').trim();
   } catch {

@@ -72,6 +72,8 @@ function isState(value: unknown): value is LabState {
     [state.id, state.engine, state.source, state.block].every((field) => typeof field === 'string') &&
     [state.delayMs, state.lossPercent].every((field) => typeof field === 'number') &&
     [state.sites, state.hosts, state.partitions].every((field) => Array.isArray(field)) &&
-    (state.hosts ?? []).every((host) => [host.name, host.site, host.address].every((field) => typeof field === 'string'))
+    (state.hosts ?? []).every((host) =>
+      [host.name, host.site, host.address].every((field) => typeof field === 'string'),
+    )
   );
 }

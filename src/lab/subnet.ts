@@ -9,7 +9,7 @@ const LAST = 127;
  */
 export function chooseBlock(taken: readonly string[], seed: string): string | undefined {
   const count = LAST - FIRST + 1;
-  const start = [...seed].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % count, 0);
+  const start = Buffer.from(seed).reduce((sum, byte) => (sum * 31 + byte) % count, 0);
   for (let i = 0; i < count; i++) {
     const block = `10.${FIRST + ((start + i) % count)}`;
     if (!taken.some((subnet) => overlaps(subnet, `${block}.0.0/16`))) return block;

@@ -83,7 +83,10 @@ async function viewHost(
 
 async function containerStates(engine: Engine, id: string): Promise<Map<string, string>> {
   const filter = `label=farweave.lab=${id}`;
-  const output = await engine.docker(['ps', '-a', '--filter', filter, '--format', '{{.Names}} {{.State}}']);
-  const pairs = output.split('\n').filter(Boolean).map((line) => line.split(' '));
+  const output = await engine.docker(['ps', '-a', '--filter', filter, '--format={{.Names}} {{.State}}']);
+  const pairs = output
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split(' '));
   return new Map(pairs.map(([name = '', is = '']) => [name, is]));
 }

@@ -7,8 +7,8 @@ import {
   heal,
   kill,
   type Lab,
-  type LabHost,
   LabError,
+  type LabHost,
   partition,
   reboot,
   sniff,
@@ -46,9 +46,9 @@ describe('the lab', () => {
     expect(new Set(machines).size).toBe(lab.hosts.length);
     expect(machines.every((id) => /^[0-9a-f]{32}$/.test(id))).toBe(true);
     expect(new Set(lab.hosts.map((host) => host.hostKey)).size).toBe(lab.hosts.length);
-    expect(await Promise.all(lab.hosts.map((host) => output(host, 'systemctl', 'is-system-running', '--wait')))).toEqual(
-      lab.hosts.map(() => 'running'),
-    );
+    expect(
+      await Promise.all(lab.hosts.map((host) => output(host, 'systemctl', 'is-system-running', '--wait'))),
+    ).toEqual(lab.hosts.map(() => 'running'));
   });
 
   it('answers on the SSH port of every host', async () => {
@@ -63,7 +63,7 @@ describe('the lab', () => {
     expect((await sudo('wrong\n')).exitCode).not.toBe(0);
   });
 
-  it('serves both images to the hosts, and no Docker is installed on them', async () => {
+  it('serves both images, within reach of the hosts', async () => {
     const manifest = async (image: string) => {
       const [, name, tag] = /^[^/]+\/(.*):(.*)$/.exec(image) ?? [];
       return (await fetch(`http://${lab.registry}/v2/${name}/manifests/${tag}`)).status;
@@ -91,11 +91,11 @@ describe('the network between data centers', () => {
     expect(await roundTrip()).toBeLessThan(20);
   });
 
-  it('carries the real addresses of the hosts', async () => {
-
-
-    const route = await output(far, 'ip', 'route', 'get', near.address);
-    expect(route).toContain(`src ${far.address}`);
+  it('shows hosts each other’s own addresses: nothing is masqueraded on the way', async () => {
+    const connection = exec(near.name, ['bash', '-c', `exec 3<>/dev/tcp/${far.address}/22; sleep 2`]);
+    await sleep(1_000);
+    expect(await output(far, 'ss', '-tnH', 'state', 'established', 'sport', '=', ':22')).toContain(near.address);
+    await connection;
   });
 
   it('stops silently at a partition and goes on when it is healed', async () => {
@@ -112,8 +112,7 @@ describe('the network between data centers', () => {
     for (const other of lab.hosts.filter((host) => host.name !== near.name)) {
       expect(await reaches(near, other)).toBe(false);
     }
-    const rest = lab.hosts.filter((host) => host.name !== near.name);
-    if (rest[0] && rest[1]) expect(await reaches(rest[0], rest[1])).toBe(true);
+    expect(await greeting(near)).toMatch(/^SSH-/);
   });
 
   it('cuts this machine off from a host that the others still reach', async () => {
@@ -129,7 +128,11 @@ describe('the network between data centers', () => {
     const say = `exec 3<>/dev/tcp/${far.address}/22; echo ${marker} >&3; sleep 0.5`;
     const seen = await sniff({ marker, seconds: 1, during: () => exec(near.name, ['bash', '-c', say]) });
     expect(seen.hits).toBe(1);
-    const unseen = await sniff({ marker: 'never-said', seconds: 1, during: () => exec(near.name, ['bash', '-c', say]) });
+    const unseen = await sniff({
+      marker: 'never-said',
+      seconds: 1,
+      during: () => exec(near.name, ['bash', '-c', say]),
+    });
     expect(unseen.packets).toBeGreaterThan(0);
     expect(unseen.hits).toBe(0);
   });
