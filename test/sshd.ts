@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -19,6 +19,10 @@ export interface Sshd {
   processes(text: string): readonly string[];
   /** Breaks every connection, as a crash of sshd would. Jobs and the server go on. */
   cut(): void;
+  /** Whether any process shows this text in its arguments or its environment. */
+  shows(text: string): boolean;
+  /** Files of this host, its keys aside, that hold this text. */
+  holds(text: string): readonly string[];
   stop(): void;
   start(): Promise<void>;
   /** Also ends what jobs left. */
@@ -51,7 +55,7 @@ export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
       'PermitRootLogin yes',
       'PasswordAuthentication no',
       'StrictModes no',
-      'LogLevel ERROR',
+      'LogLevel QUIET',
       ...lines,
       '',
     ].join('\n'),
@@ -74,6 +78,16 @@ export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
         if (parent === server?.pid)
           for (const below of processes()) if (below.pid === pid) process.kill(pid, 'SIGKILL');
     },
+    shows: (text) =>
+      readdirSync('/proc').some(
+        (pid) =>
+          /^\d+$/.test(pid) && ['cmdline', 'environ'].some((file) => readOr(`/proc/${pid}/${file}`).includes(text)),
+      ),
+    holds: (text) =>
+      readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) => {
+        const path = join(entry.parentPath, entry.name);
+        return entry.isFile() && readOr(path).includes(text) ? [path] : [];
+      }),
     start: async () => {
       server = spawn(SSHD, ['-D', '-e', '-f', join(folder, 'config')], { stdio: ['ignore', 'ignore', 'inherit'] });
       for (let tries = 0; tries < 200; tries++) {
@@ -92,6 +106,14 @@ export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
   };
   await sshd.start();
   return sshd;
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return ''; // it ended meanwhile
+  }
 }
 
 interface Process {
@@ -132,22 +154,28 @@ export interface Relay {
   readonly port: number;
   readonly connections: number;
   cut(): void;
+  /** Where connections go from here on. */
+  lead(to: number): void;
   /** Accepts, and passes nothing on from here on: a black hole. */
   freeze(): void;
+  /** New connections pass again; the frozen ones are lost. */
+  thaw(): void;
   close(): void;
 }
 
-export async function createRelay(to: number, delay = 0): Promise<Relay> {
+export async function createRelay(first: number, delay = 0): Promise<Relay> {
   const sockets = new Set<net.Socket>();
+  let to = first;
   let connections = 0;
   let frozen = false;
+  const lost = new WeakSet<net.Socket>();
   const pipe = (from: net.Socket, into: net.Socket) => {
     const later = (act: () => void) => (delay > 0 ? setTimeout(act, delay) : act());
     from
-      .on('data', (data) => frozen || later(() => into.writable && into.write(data)))
-      .on('end', () => frozen || later(() => into.end()))
+      .on('data', (data) => lost.has(from) || frozen || later(() => into.writable && into.write(data)))
+      .on('end', () => lost.has(from) || later(() => into.end()))
       .on('error', () => into.destroy())
-      .on('close', () => frozen || later(() => into.destroy()));
+      .on('close', () => lost.has(from) || later(() => into.destroy()));
   };
   const server = net.createServer((from) => {
     connections += 1;
@@ -168,8 +196,15 @@ export async function createRelay(to: number, delay = 0): Promise<Relay> {
       return connections;
     },
     cut,
+    lead: (next) => {
+      to = next;
+    },
     freeze: () => {
       frozen = true;
+      for (const socket of sockets) lost.add(socket);
+    },
+    thaw: () => {
+      frozen = false;
     },
     close: () => {
       cut();

@@ -71,15 +71,18 @@ export class Link {
     else this.#listeners.push(listener);
   }
 
-  /** Rejects with LinkLost, or with ChannelRefused where sshd's MaxSessions is reached. */
-  exec(command: string): Promise<Channel> {
+  /**
+   * `use` gets the channel before anything can have come over it: a command may end in the packet that confirms its start.
+   * Rejects with LinkLost, or with ChannelRefused where sshd's MaxSessions is reached.
+   */
+  exec<Result>(command: string, use: (channel: Channel) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       // ssh2 does not promise to call back when the connection goes.
       this.onBroken(reject);
       if (this.broken) return;
       try {
         this.#client.exec(command, (error, channel) => {
-          if (!error) resolve(channel);
+          if (!error) resolve(use(channel));
           else if (this.broken) reject(this.broken);
           else if ('reason' in error) reject(new ChannelRefused(error.message));
           else reject(new LinkLost(this.#target, error.message, error));
@@ -107,6 +110,8 @@ function handshake(target: Target, options: LinkOptions, kinds: KeyKinds): Promi
     };
     const login = credentials(target, fail);
     client
+      // Or Nagle's algorithm and the other side's delayed acknowledgement add 40 ms to what we say.
+      .on('connect', () => client.setNoDelay(true))
       .on('ready', () => resolve(new Link(client, target, shown)))
       .on('error', (error) => fail(changed() ?? classify(target, error)))
       // It may close before it is ready without an error.

@@ -32,7 +32,8 @@ export abstract class SshError extends Error {
   constructor(place: Place, what: string, hint: string, { log, cause }: { log?: string; cause?: unknown } = {}) {
     super(`${place.name} (${place.address}:${place.port}): ${what}`, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
-    this.place = place;
+    // A target is a place too, and holds passwords.
+    this.place = { name: place.name, address: place.address, port: place.port };
     this.hint = hint;
     if (log !== undefined) this.log = log;
   }

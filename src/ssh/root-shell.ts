@@ -27,8 +27,7 @@ export async function openRootShell(link: Link, target: Target): Promise<RootShe
   // Any login shell takes this: no newline, no `!`, one pair of quotes. The rest comes by stdin, out of sight of `ps`.
   const wait = `/bin/sh -c 'echo ${ready.trim()} >&2; read -r n && eval "$(head -c $n)"'`;
   const asRoot = target.user === 'root' ? wait : `sudo -S -p '${prompt}' -- ${wait}`;
-  const channel = await link.exec(asRoot);
-  const shell = new RootShell(channel, link);
+  const shell = await link.exec(asRoot, (channel) => new RootShell(channel, link));
   let said = '';
   let answered = false;
   return new Promise((resolve, reject) => {
@@ -53,7 +52,7 @@ export async function openRootShell(link: Link, target: Target): Promise<RootShe
           if (password === undefined)
             give(new SudoRefused(target, `sudo asks for the password of ${target.user}, and none is given`));
           else if (answered) give(new SudoRefused(target, `sudo refuses the password of ${target.user}`));
-          else channel.write(`${password}\n`);
+          else shell.write(`${password}\n`);
           answered = true;
         }
       },
@@ -77,7 +76,9 @@ export class RootShell {
   readonly ended: Promise<Ended>;
   readonly #channel: Channel;
   readonly #link: Link;
-  #sinks: Sinks = { out: () => {}, err: () => {} };
+  #sinks: Sinks | undefined;
+  /** What came on stderr before anybody listened. */
+  #early: Buffer[] = [];
   #gone = false;
 
   constructor(channel: Channel, link: Link) {
@@ -90,14 +91,14 @@ export class RootShell {
         resolve(ended);
       };
       channel
-        .on('data', (chunk: Buffer) => this.#sinks.out(chunk))
+        .on('data', (chunk: Buffer) => this.#sinks?.out(chunk))
         .on('exit', (code: number | null, signal?: string) => {
           ended = code === null ? (signal === undefined ? {} : { signal }) : { code };
         })
         // Writing to a link that breaks: the end of the channel says so too.
         .on('error', () => {})
         .on('close', end);
-      channel.stderr.on('data', (chunk: Buffer) => this.#sinks.err(chunk));
+      channel.stderr.on('data', (chunk: Buffer) => (this.#sinks ? this.#sinks.err(chunk) : this.#early.push(chunk)));
       link.onBroken(end);
     });
   }
@@ -108,6 +109,11 @@ export class RootShell {
 
   attach(sinks: Sinks): void {
     this.#sinks = sinks;
+    for (const chunk of this.#early.splice(0)) sinks.err(chunk);
+  }
+
+  write(text: string): void {
+    this.#channel.write(text);
   }
 
   /** Sends the program, and after it what the program reads from its stdin, which stays open. */
