@@ -1,7 +1,7 @@
 import type { Farweave } from './connection.ts';
 import { departed, ended, stuck } from './ending.ts';
 import { type Followed, follow } from './follow.ts';
-import { isLive, type Manner, showOf } from './show.ts';
+import { type Manner, showOf } from './show.ts';
 import { isStuck, type View } from './view.ts';
 
 /**
@@ -14,7 +14,7 @@ export async function accompany(farweave: Farweave, rollout: Followed, manner: M
   const show = showOf(manner);
   let last: View | undefined;
   try {
-    const options = { signal: leave.signal, running: isLive(manner), revive: farweave.revive };
+    const options = { signal: leave.signal, running: !manner.events, revive: farweave.revive };
     for await (const view of follow(farweave.client, rollout, options)) {
       last = view;
       show.view(view);

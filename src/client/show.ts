@@ -1,9 +1,12 @@
 import { Changes, changeLine } from './changes.ts';
-import { duration } from './format.ts';
+import { clip, duration } from './format.ts';
 import type { Io } from './io.ts';
 import { LiveBlock } from './live.ts';
 import { tree } from './tree.ts';
 import { tally, type View } from './view.ts';
+
+/** Milliseconds of silence after which a line says that it lives. */
+const QUIET = 1_900;
 
 /** How results are written. */
 export interface Manner {
@@ -24,12 +27,7 @@ export interface Show {
 
 /** The live tree on a terminal, otherwise lines. */
 export function showOf(manner: Manner): Show {
-  return isLive(manner) ? liveShow(manner.io) : lineShow(manner);
-}
-
-/** Whether somebody watches on a terminal. */
-export function isLive({ io, json }: Manner): boolean {
-  return io.out.live && !json;
+  return manner.io.out.live && !manner.json ? liveShow(manner.io) : lineShow(manner);
 }
 
 /** A block that is redrawn several times a second, so that clocks go on between two looks. */
@@ -68,12 +66,20 @@ function lineShow({ io, json, events }: Manner): Show {
       }
       if (view.trouble && view.trouble !== trouble) io.err.write(`${view.trouble}\n`);
       trouble = view.trouble;
-      if (Date.now() - said < 10_000 || events) return;
-      const { settled, total } = tally(view);
-      const { state, doing } = view.progress;
-      io.err.write(`… ${state} for ${duration(Date.now() - view.began)}, ${settled} of ${total} steps: ${doing}\n`);
+      if (events || view.outcome || Date.now() - said < QUIET) return;
+      io.err.write(`${heartbeat(view)}\n`);
       said = Date.now();
     },
     close: () => {},
   };
+}
+
+/** Says that it lives: how long, how far, and what has run the longest. */
+function heartbeat(view: View): string {
+  const { settled, total } = tally(view);
+  const [longest] = view.running;
+  const at = longest
+    ? `${longest.host} ${longest.what} ${duration(Date.now() - longest.since)}${longest.line ? `: ${longest.line}` : ''}`
+    : view.progress.doing;
+  return clip(`… ${duration(Date.now() - view.began)}, ${settled} of ${total} steps, ${at}`, 160);
 }

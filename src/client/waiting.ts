@@ -5,8 +5,10 @@ import { LiveBlock } from './live.ts';
 export type Report = (detail: string) => void;
 
 const FRAMES = { unicode: ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'], ascii: ['|', '/', '-', '\\'] };
+/** Milliseconds before anything is said: most things are done by then. */
 const PATIENCE = 1_000;
-const QUIET = 5_000;
+/** Between two lines. Nobody should wonder for longer whether it hangs. */
+const QUIET = 1_900;
 
 /** The picture of a spinner at a moment. */
 export function spinner(io: Pick<Io, 'unicode'>, now: number): string {
@@ -46,14 +48,11 @@ async function inLines<T>(io: Io, title: string, work: (report: Report) => Promi
   const began = Date.now();
   let said = 0;
   let detail = '';
-  let saidDetail = '';
   const say = () => {
     const elapsed = Date.now() - began;
-    if (elapsed < PATIENCE) return;
-    if (said > 0 && Date.now() - said < (detail === saidDetail ? QUIET : PATIENCE)) return;
+    if (elapsed < PATIENCE || Date.now() - said < QUIET) return;
     io.err.write(`${title} … ${duration(elapsed)}${detail && `: ${detail}`}\n`);
     said = Date.now();
-    saidDetail = detail;
   };
   const timer = setInterval(say, 250);
   try {

@@ -14,7 +14,6 @@ import { waiting } from '../waiting.ts';
 interface Options {
   readonly plan?: string;
   readonly yes?: boolean;
-  readonly wait: boolean;
   readonly detach?: boolean;
 }
 
@@ -31,9 +30,9 @@ export function addApply(program: Command, run: Run): void {
     )
     .option('--plan <digest>', 'only if the plan still is the one that farweave plan showed (16 digits are enough)')
     .option('-y, --yes', 'do not ask')
-    .option('--wait', 'watch until it has ended (the default)', true)
+    .option('--wait', 'watch until it has ended (the default)')
     .option('--detach', 'begin and return at once')
-    .action(run(apply));
+    .action(run(applyCluster));
   teach(
     command,
     [
@@ -45,7 +44,8 @@ export function addApply(program: Command, run: Run): void {
   );
 }
 
-async function apply(at: At, options: Options): Promise<number> {
+/** Rolls the cluster of the file out. */
+export async function applyCluster(at: At, options: Options): Promise<number> {
   const cluster = await readSpec(at);
   const secrets = await secretsOf(at, cluster, 'apply');
   return await withTemporal(at, async (farweave) => {
