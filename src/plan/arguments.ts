@@ -1,33 +1,34 @@
 import type { Json, Stage } from './plan.ts';
 
-/** Arguments that several stages have in common, by name, so that they need be read once only. */
-export type Shared = ReadonlyMap<string, string>;
-
 const WIDTH = 100;
 /** Of one value; `--json` has it whole. */
 const MOST_LINES = 6;
 
-/** What is worth a name: longer than its name, and the same wherever it stands. */
-export function sharedArguments(stages: readonly Stage[]): Shared {
-  const texts = new Map<string, string[]>();
-  for (const [name, value] of stages.flatMap(({ args }) => entries(args))) {
-    texts.set(name, [...(texts.get(name) ?? []), readable(value)]);
-  }
+/** Longer ones are not said twice. */
+const SHORT = 12;
+
+/** The arguments of each stage, in lines. What an argument was the last time it is not told again. */
+export function argumentLines(stages: readonly Stage[]): ReadonlyMap<Stage, readonly string[]> {
+  const told = new Map<string, string>();
   return new Map(
-    [...texts].flatMap(([name, [first = '', ...others]]) =>
-      first.length > 40 && others.length > 0 && others.every((other) => other === first) ? [[name, first]] : [],
-    ),
+    stages.map((stage) => {
+      const all = entries(stage.args).map(([name, value]) => ({ name, value: readable(value) }));
+      const isOld = ({ name, value }: { name: string; value: string }) =>
+        value.length > SHORT && told.get(name) === value;
+      const old = all.filter(isOld).map(({ name }) => name);
+      const fresh = all.filter((each) => !isOld(each));
+      for (const { name, value } of fresh) told.set(name, value);
+      const parts = [
+        ...fresh.map(({ name, value }) => `${name} ${value}`),
+        ...(old.length > 0 ? [`${old.join(' and ')} as above`] : []),
+      ];
+      return [stage, wrap(parts.join(', '))];
+    }),
   );
 }
 
-/** The arguments of a stage, in lines; those that are shared by name alone. */
-export function argumentLines(args: Json, shared: Shared): readonly string[] {
-  const parts = entries(args).map(([name, value]) => (shared.has(name) ? name : `${name} ${readable(value)}`));
-  return wrap(parts.join(', '));
-}
-
 /** A text in lines, broken at spaces and cut where it is very long. */
-export function wrap(text: string): readonly string[] {
+function wrap(text: string): readonly string[] {
   const lines: string[] = [];
   for (const word of text.split(' ').filter((each) => each !== '')) {
     const last = lines.at(-1);

@@ -81,13 +81,21 @@ it('shows arguments in lines, and cuts what is very long', () => {
   expect(text).toContain('\n        … (whole with --json)\n');
 });
 
-it('shows once what several stages are told', () => {
-  const args = { network: { range: '10.200.0.0/16', domain: 'farweave.local' }, port: 1 };
-  const stages = plan.stages.slice(1, 3).map((stage) => ({ ...stage, args }));
-  const text = printPlan({ ...plan, stages });
-  expect(text.match(/10\.200\.0\.0/g)).toHaveLength(1);
-  expect(text).toContain('        network, port 1\n');
-  expect(text).toContain('Shared    network {range 10.200.0.0/16, domain farweave.local}\n');
+it('does not tell again what was told last', () => {
+  const network = { range: '10.200.0.0/16', domain: 'farweave.local' };
+  const args = [
+    { network, port: 1 },
+    { network, image: 'registry/image:1', port: 1 },
+    { network, image: 'registry/image:1' },
+    { network: { ...network, domain: 'x' } },
+  ];
+  const text = printPlan({ ...plan, stages: args.map((each, n) => ({ ...plan.stages[n]!, args: each })) });
+  expect(text.split('\n').filter((each) => /^ {8}\S/.test(each))).toEqual([
+    '        network {range 10.200.0.0/16, domain farweave.local}, port 1',
+    '        image registry/image:1, port 1, network as above',
+    '        network and image as above',
+    '        network {range 10.200.0.0/16, domain x}',
+  ]);
 });
 
 it('says host by host what is, what should be and what would run', () => {

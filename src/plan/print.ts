@@ -1,11 +1,11 @@
-import { argumentLines, type Shared, sharedArguments, wrap } from './arguments.ts';
+import { argumentLines } from './arguments.ts';
 import { digestOf, short } from './digest.ts';
 import type { Gate, HostSpec, Plan, SecretSource, Stage } from './plan.ts';
 
 /** A plan as text, for people: where, what in which order, with which secrets; the digest last. */
 export function printPlan(plan: Plan): string {
-  const shared = sharedArguments(plan.stages);
-  const sections = [header(plan), ...rolesOf(plan).map((role) => roleText(plan, role, shared)), footer(plan, shared)];
+  const args = argumentLines(plan.stages);
+  const sections = [header(plan), ...rolesOf(plan).map((role) => roleText(plan, role, args)), footer(plan)];
   return `${sections.join('\n\n')}\n`;
 }
 
@@ -14,6 +14,8 @@ function fold(names: readonly string[], all: readonly string[]): string {
   if (names.length <= 2) return names.join(', ');
   return runs(names, all).length === 1 ? `${names[0]}…${names.at(-1)} (${names.length})` : listed(names);
 }
+
+type Arguments = ReturnType<typeof argumentLines>;
 
 function header(plan: Plan): string {
   const sites = [...new Set(plan.hosts.map(({ site }) => site))];
@@ -38,12 +40,12 @@ function rolesOf(plan: Plan): readonly string[] {
   return [...new Set(plan.stages.map(({ operation }) => roleOf(operation)))];
 }
 
-function roleText(plan: Plan, role: string, shared: Shared): string {
+function roleText(plan: Plan, role: string, args: Arguments): string {
   const stages = plan.stages.filter(({ operation }) => roleOf(operation) === role);
-  return [role, ...stages.flatMap((stage) => stageText(plan, stage, shared))].join('\n');
+  return [role, ...stages.flatMap((stage) => stageText(plan, stage, args))].join('\n');
 }
 
-function stageText(plan: Plan, stage: Stage, shared: Shared): readonly string[] {
+function stageText(plan: Plan, stage: Stage, args: Arguments): readonly string[] {
   const all = plan.hosts.map(({ name }) => name);
   const [number = ''] = stage.id.split('-');
   const name = stage.operation.padEnd(Math.max(...plan.stages.map(({ operation }) => operation.length)));
@@ -54,7 +56,7 @@ function stageText(plan: Plan, stage: Stage, shared: Shared): readonly string[] 
     ...orderText(stage),
     ...(stage.scope !== 'host' && stage.gate ? [gateText(stage.gate)] : []),
     ...(stage.irreversible ? [`cannot be undone: ${stage.irreversible}`] : []),
-    ...argumentLines(stage.args, shared),
+    ...(args.get(stage) ?? []),
     ...(stage.secrets.length > 0 ? [`secrets: ${stage.secrets.join(', ')}`] : []),
   ];
   return [line, ...notes.map((note) => `        ${note}`)];
@@ -79,7 +81,7 @@ function gateText({ operation }: Gate): string {
   return `goes on when ${operation} holds`;
 }
 
-function footer(plan: Plan, shared: Shared): string {
+function footer(plan: Plan): string {
   const failure = {
     pause: 'the rollout stops and waits for you: retry, skip or rollback',
     rollback: 'what this rollout changed is undone',
@@ -87,10 +89,6 @@ function footer(plan: Plan, shared: Shared): string {
   }[plan.onFailure];
   const parked = plan.budget === 0 ? 'no host may be parked' : `up to ${many(plan.budget, 'host')} may be parked`;
   return [
-    ...labelled(
-      'Shared',
-      [...shared].flatMap(([name, text]) => wrap(`${name} ${text}`)),
-    ),
     ...labelled(
       'Secrets',
       Object.entries(plan.secrets).map(([name, source]) => `${name}: ${sourceText(source)}`),

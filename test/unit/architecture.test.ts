@@ -25,7 +25,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     '@temporalio/common',
     'node:',
   ],
-  worker: ['activities', 'ssh', 'workflows/contract', 'zod', '@temporalio/worker', '@temporalio/common', 'node:'],
+  worker: [
+    'activities',
+    'ssh',
+    'workflows/contract',
+    'zod',
+    '@temporalio/worker',
+    '@temporalio/common',
+    '@temporalio/envconfig',
+    'node:',
+  ],
   client: [
     '../package.json',
     'lab/errors',
@@ -57,7 +66,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What only one file imports, so that it can be replaced there. */
-const ONE_PLACE = ['yaml', 'ssh2', 'age-encryption', '@clack/prompts', '@temporalio/envconfig'];
+const ONE_PLACE = ['yaml', 'ssh2', 'age-encryption', '@clack/prompts'];
 
 const src = join(import.meta.dirname, '../../src');
 const files = globSync('**/*.ts', { cwd: src })
