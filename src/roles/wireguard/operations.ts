@@ -57,8 +57,12 @@ export const join = operation('wireguard.join', Mesh, {
   brief: true,
   publishes: [],
   undo: 'restore',
-  restored:
-    () => sh`if [ -e ${FILE} ]; then systemctl restart ${UNIT}; else systemctl stop ${UNIT} || :; ip link delete ${MESH_INTERFACE} 2>/dev/null || :; fi
+  // Without its file wg-quick cannot take the interface down, and systemd calls that a failure.
+  restored: () => sh`if [ -e ${FILE} ]; then systemctl restart ${UNIT}; else
+  ip link delete ${MESH_INTERFACE} 2>/dev/null || :
+  systemctl stop ${UNIT} || :
+  systemctl reset-failed ${UNIT} 2>/dev/null || :
+fi
 systemctl daemon-reload`,
   probe: (
     host,
@@ -80,7 +84,7 @@ elif ! ${holdsPeers(tunnel(host, args, facts[PUBLIC_KEY]))}; then echo 'other pe
         writing(FILE, file, { mode: '0600' }),
         sh`systemctl enable -q ${UNIT}`,
         sh`if [ -z "$started" ]; then
-  systemctl stop ${UNIT}
+  systemctl stop ${UNIT} || :
   ip link delete ${MESH_INTERFACE} 2>/dev/null || :
   systemctl reset-failed ${UNIT} 2>/dev/null || :
   systemctl start ${UNIT} || { journalctl -u ${UNIT} -n 20 --no-pager; exit 1; }
