@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -104,6 +106,7 @@ const embeddedServer = ({ address, ui }: { address: string; ui: string }): Serve
 
 async function open(options: ConnectionOptions): Promise<Connection> {
   try {
+    await knock(options.address ?? '');
     return await Connection.connect({ ...options, connectTimeout: CONNECT_LIMIT });
   } catch (error) {
     throw new Failure(`No Temporal server answers at ${options.address}.`, {
@@ -111,6 +114,18 @@ async function open(options: ConnectionOptions): Promise<Connection> {
       exitCode: EXIT.unreachable,
       cause: error,
     });
+  }
+}
+
+/** gRPC tries again until its time is over; a port where nobody listens says so at once. */
+async function knock(address: string): Promise<void> {
+  const [, host, port] = /^\[?([^[\]]+)\]?:(\d+)$/.exec(address) ?? [];
+  if (!host) return;
+  const socket = createConnection({ host, port: Number(port), timeout: CONNECT_LIMIT });
+  try {
+    await Promise.race([once(socket, 'connect'), once(socket, 'timeout')]);
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { EXIT } from './errors.ts';
 
 /** The edges of a command: what it reads of its surroundings and where it writes. Tests give their own. */
 export interface Io {
@@ -34,14 +35,32 @@ export function processIo(argv: readonly string[]): Io {
     canAsk: stdin.isTTY === true && stdout.isTTY === true,
     color: wantsColor(argv, env, stdout.isTTY === true),
     unicode: /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '') || process.platform === 'darwin',
-    onInterrupt: (listener) => {
-      process.on('SIGINT', listener);
-      process.on('SIGTERM', listener);
-      return () => {
-        process.off('SIGINT', listener);
-        process.off('SIGTERM', listener);
-      };
-    },
+    onInterrupt: interrupts(stdout),
+  };
+}
+
+/** The first Ctrl-C is for who listens; the second, or one for nobody, ends this process at once. */
+function interrupts(stdout: NodeJS.WriteStream): Io['onInterrupt'] {
+  const listeners: (() => void)[] = [];
+  let isLast = false;
+  const interrupt = () => {
+    const listener = listeners.at(-1);
+    if (listener && !isLast) {
+      isLast = true;
+      listener();
+      return;
+    }
+    // A block that was being redrawn may have hidden the cursor.
+    if (stdout.isTTY) stdout.write('\u001b[?25h\n');
+    process.exit(EXIT.interrupted);
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  // Who reads may stop reading, as `head` does.
+  stdout.on('error', (error) => process.exit('code' in error && error.code === 'EPIPE' ? EXIT.ok : EXIT.failed));
+  return (listener) => {
+    listeners.push(listener);
+    return () => void listeners.splice(listeners.indexOf(listener), 1);
   };
 }
 

@@ -51,8 +51,8 @@ export function isOver(state: RolloutState): boolean {
 }
 
 /** Whether it waits for somebody to decide what becomes of a failure. */
-export function isStuck({ state, problems }: Progress): boolean {
-  return state === 'paused' && problems.length > 0;
+export function isStuck({ stuck }: Progress): boolean {
+  return stuck === true;
 }
 
 /** State of one step. */

@@ -1,0 +1,219 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { farweave } from './cli-io.ts';
+
+const GOOD = `apiVersion: farweave.dev/v1
+kind: Cluster
+metadata:
+  name: forum
+sites:
+  ams: {}
+access:
+  user: vagrant
+  password: { env: FARWEAVE_PASSWORD }
+hosts:
+  - { name: vm0, site: ams, address: 192.0.2.10 }
+  - { name: vm1, site: ams, address: 192.0.2.11 }
+roles:
+  docker: {}
+`;
+
+let cwd: string;
+const call = (...argv: string[]) => farweave(argv, { cwd });
+const write = (text: string, file = 'cluster.yaml') => writeFileSync(join(cwd, file), text);
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'farweave-cli-'));
+});
+afterEach(() => rmSync(cwd, { recursive: true }));
+
+describe('--help', () => {
+  const commands = ['init', 'validate', 'plan', 'apply', 'status', 'watch', 'verify', 'pause', 'resume', 'rollback'];
+
+  it.each([...commands, 'cancel', 'dev', 'lab', 'demo'])('teaches %s by examples', async (command) => {
+    const { exitCode, out } = await call(command, '--help');
+    expect(exitCode).toBe(0);
+    expect(out).toContain('Examples:');
+    expect(out).toMatch(new RegExp(`farweave( -f \\S+)? ${command}`));
+  });
+
+  it('lists every command, and says what exit codes mean', async () => {
+    const { exitCode, out } = await call('--help');
+    expect(exitCode).toBe(0);
+    for (const command of [...commands, 'cancel', 'dev', 'lab'])
+      expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
+    expect(out).toMatch(/^ {2}130 +interrupted/m);
+  });
+});
+
+describe('a wrong command line', () => {
+  it.each([
+    { argv: ['aply'], says: 'Did you mean apply?' },
+    { argv: ['dev', 'dwn'], says: 'Did you mean down?' },
+    { argv: ['plan', '--chek'], says: 'Did you mean --check?' },
+    { argv: ['watch', 'soon'], says: 'whole number' },
+    { argv: ['init'], says: "missing required argument 'hosts'" },
+    { argv: ['lab', 'delay', '20ms'], says: 'Wants a whole number' },
+    { argv: ['lab', 'up', '--release', 'buster'], says: 'Allowed choices are trixie, bookworm' },
+    { argv: ['dev', 'logs', 'database'], says: 'wants server or worker' },
+  ])('$argv exits with 2 and says what was meant', async ({ argv, says }) => {
+    const { exitCode, err, out } = await call(...argv);
+    expect(err).toContain(says);
+    expect(out).toBe('');
+    expect(exitCode).toBe(2);
+  });
+});
+
+describe('a wrong cluster file', () => {
+  const wrong = [
+    { what: 'no file', text: undefined, says: /^cluster\.yaml:1: there is no such file/ },
+    { what: 'not YAML', text: 'hosts: [', says: /^cluster\.yaml:\d+/ },
+    {
+      what: 'an unknown key',
+      text: GOOD.replace('docker: {}', 'docker: { pakage: x }'),
+      says: /^cluster\.yaml:14 roles\.docker\.pakage: unknown key/,
+    },
+    {
+      what: 'an unknown site',
+      text: GOOD.replace('vm1, site: ams', 'vm1, site: fra'),
+      says: /^cluster\.yaml:12 hosts\[1\]\.site/,
+    },
+  ];
+  const commands = [
+    ['validate'],
+    ['plan'],
+    ['plan', '--check'],
+    ['apply', '--yes'],
+    ['verify'],
+    ['status'],
+    ['watch'],
+    ['pause'],
+  ];
+  const table = wrong.flatMap((file) => commands.map((argv) => ({ ...file, argv })));
+
+  it.each(table)('with $what stops $argv with 2, before a server is started', async ({ text, argv, says }) => {
+    if (text !== undefined) write(text);
+    const { exitCode, err, out } = await call(...argv);
+    expect(err).toMatch(says);
+    expect(err).toContain('Nothing was touched.');
+    expect(err).not.toContain('    at ');
+    expect(out).toBe('');
+    expect(exitCode).toBe(2);
+  });
+
+  it('is named as it was given', async () => {
+    write(GOOD.replace('port', ''), 'shop.yaml');
+    const { err } = await call('-f', './shop.yaml', 'validate');
+    expect(err).toBe('');
+    write('a: 1', 'shop.yaml');
+    expect((await call('-f', './shop.yaml', 'validate')).err).toMatch(/^\.\/shop\.yaml:1 /);
+  });
+
+  it('is one JSON document with all problems under --json', async () => {
+    write(GOOD.replace('vm1, site: ams', 'vm0, site: fra'));
+    const { exitCode, out } = await call('validate', '--json');
+    const { error } = JSON.parse(out);
+    expect(error.exitCode).toBe(2);
+    expect(error.problems.map(({ path, line }: { path: string; line: number }) => ({ path, line }))).toEqual(
+      expect.arrayContaining([
+        { path: 'hosts[1].name', line: 12 },
+        { path: 'hosts[1].site', line: 12 },
+      ]),
+    );
+    expect(exitCode).toBe(2);
+  });
+});
+
+describe('a missing secret', () => {
+  it.each([[['apply', '--yes']], [['plan', '--check']]])('stops %j with 2 and names the variable', async (argv) => {
+    write(GOOD);
+    const { exitCode, err } = await call(...argv);
+    expect(err).toContain('secret access.password: the environment variable FARWEAVE_PASSWORD is not set');
+    expect(exitCode).toBe(2);
+  });
+});
+
+describe('validate', () => {
+  it('says what the cluster is', async () => {
+    write(GOOD);
+    expect(await call('validate')).toEqual({
+      exitCode: 0,
+      out: expect.stringMatching(/^cluster\.yaml: cluster forum, 2 hosts in 1 site, \d+ stages: good\n$/),
+      err: '',
+    });
+  });
+
+  it('gives hosts and sites as JSON', async () => {
+    write(GOOD);
+    const { out } = await call('validate', '--json');
+    expect(JSON.parse(out)).toEqual({ ok: true, cluster: 'forum', sites: ['ams'], hosts: ['vm0', 'vm1'] });
+  });
+});
+
+describe('plan', () => {
+  it('is printed without a server, and ends with its digest', async () => {
+    write(GOOD);
+    const { exitCode, out } = await call('plan');
+    expect(out).toMatch(/^Plan for the cluster forum: 2 hosts in 1 site/);
+    expect(out).toMatch(/^Digest {4}[0-9a-f]{16}\n$/m);
+    expect(exitCode).toBe(0);
+  });
+
+  it('has the same digest as JSON, and another for another file', async () => {
+    write(GOOD);
+    const [, short] = /^Digest +([0-9a-f]+)$/m.exec((await call('plan')).out)!;
+    const { digest, plan } = JSON.parse((await call('plan', '--json')).out);
+    expect(digest.slice(0, 16)).toBe(short);
+    expect(plan.hosts.map(({ name }: { name: string }) => name)).toEqual(['vm0', 'vm1']);
+    write(GOOD.replace('192.0.2.11', '192.0.2.12'));
+    expect(JSON.parse((await call('plan', '--json')).out).digest).not.toBe(digest);
+  });
+
+  it('never holds the value of a secret', async () => {
+    write(GOOD);
+    const { out } = await farweave(['plan', '--json'], { cwd, env: { FARWEAVE_PASSWORD: 'hunter2' } });
+    expect(out).not.toContain('hunter2');
+  });
+});
+
+describe('init', () => {
+  it('writes a file that keeps hosts, users and ports', async () => {
+    const { exitCode, out } = await call('init', '--name', 'shop', 'root@192.0.2.1', 'admin@192.0.2.2:2222');
+    expect(out).toMatch(/^cluster\.yaml: cluster shop with 2 hosts\./);
+    expect(exitCode).toBe(0);
+    expect(readFileSync(join(cwd, 'cluster.yaml'), 'utf8')).toMatch(/port: 2222\n\s+user: admin/);
+    expect((await call('validate')).exitCode).toBe(0);
+  });
+
+  it('does not replace a file unless forced', async () => {
+    write('mine');
+    const { exitCode, err } = await call('init', 'root@192.0.2.1');
+    expect(err).toBe('cluster.yaml is there already.\n--force replaces it; -f writes to another place.\n');
+    expect(exitCode).toBe(2);
+    expect(readFileSync(join(cwd, 'cluster.yaml'), 'utf8')).toBe('mine');
+    expect((await call('init', '--force', 'root@192.0.2.1')).exitCode).toBe(0);
+  });
+
+  it.each(['root@192.0.2.300', 'ro ot@192.0.2.1', 'root@192.0.2.1:ssh', 'root@$(id)'])(
+    'refuses %j and writes nothing',
+    async (host) => {
+      const { exitCode } = await call('init', host);
+      expect(exitCode).toBe(2);
+      expect(() => readFileSync(join(cwd, 'cluster.yaml'))).toThrow('ENOENT');
+    },
+  );
+});
+
+describe('a Temporal server that does not answer', () => {
+  it('is named, with what to do, and exits with 3', async () => {
+    write(GOOD);
+    const argv = ['--address', '127.0.0.1:9', 'status'];
+    const { exitCode, err } = await call(...argv);
+    expect(err).toMatch(/No Temporal server answers at 127\.0\.0\.1:9\.\n/);
+    expect(err).not.toContain('    at ');
+    expect(exitCode).toBe(3);
+    expect((await call(...argv, '--debug')).err).toContain('    at ');
+  }, 40_000);
+});
