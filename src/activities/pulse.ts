@@ -26,7 +26,7 @@ export interface Pulse {
   /** Where in the log of this job an earlier attempt had got to. */
   offsetOf(job: string): number;
   /** A piece of the log, and the offset after it. */
-  log(chunk: Buffer, offset: number): void;
+  readonly log: (chunk: Buffer, offset: number) => void;
   /** The end of the log. */
   readonly tail: string;
   end(): void;

@@ -4,7 +4,6 @@ import type { Connect, Target } from '../ssh/host.ts';
 import { keyOf } from '../ssh/key.ts';
 import type { Result, Step, Task } from './contract.ts';
 import { cancelled, classify, exitFailure, failure, handedOver, lastLines } from './failures.ts';
-import { runJob } from './job.ts';
 import { startPulse } from './pulse.ts';
 import { ask } from './question.ts';
 import type { createSecrets } from './secrets.ts';
@@ -66,8 +65,13 @@ export async function visiting<T>(
       const { generation, timeout } = step;
       const key = keyOf({ rollout, step: stage, host: host.name, generation, purpose });
       const values = await secrets.values([script]);
-      target ??= await secrets.target(host, facts);
-      const { exitCode, stdout } = await runJob(connect, target, { key, script, values, fence, timeout }, pulse);
+      const offset = pulse.offsetOf(key);
+      pulse.says({ job: key, offset });
+      const connection = await reach();
+      const { exitCode, stdout } = await connection.run(
+        { key, script, values, fence, timeout },
+        { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log },
+      );
       if (exitCode !== 0) throw exitFailure(exitCode, stdout);
     },
     says: ({ operation }, at) => pulse.says({ step: operation, at }),

@@ -54,6 +54,11 @@ export class Conduct {
     return this.#pausedBy !== undefined;
   }
 
+  /** Paused on a failure, until somebody decides. */
+  get isStuck(): boolean {
+    return this.#state === 'paused' && this.#account.stopped !== undefined;
+  }
+
   /** Whether somebody has asked for the end of it. */
   get isRolledBack(): boolean {
     return this.#wish === 'undo';
@@ -159,7 +164,11 @@ export class Conduct {
   #tell(): void {
     const { reportTo, revision } = this.#input;
     if (reportTo === undefined) return;
-    const signal = getExternalWorkflowHandle(reportTo).signal(rolloutChangedSignal, { revision, state: this.#state });
+    const signal = getExternalWorkflowHandle(reportTo).signal(rolloutChangedSignal, {
+      revision,
+      state: this.#state,
+      stuck: this.isStuck,
+    });
     signal.catch(() => {}); // as above
   }
 
@@ -169,6 +178,7 @@ export class Conduct {
     return {
       state: this.#state,
       doing: this.#doing,
+      stuck: this.isStuck,
       steps: running ? { ...steps, ...running.steps } : steps,
       changed: this.#account.changed + (running ? this.#spanning!.account.changed : 0),
       parked: [...new Set([...parked, ...(running?.parked ?? [])])],

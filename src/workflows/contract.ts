@@ -74,6 +74,8 @@ export interface Progress {
   readonly state: RolloutState;
   /** What it is at, as a phrase. */
   readonly doing: string;
+  /** Paused on a failure, until somebody decides. */
+  readonly stuck?: boolean;
   readonly steps: Steps;
   readonly changed: number;
   readonly parked: readonly string[];
@@ -199,7 +201,12 @@ export interface RunningRollout {
   readonly purpose: Plan['purpose'];
   /** The last it told of. Missing: not yet. */
   readonly state?: RolloutState;
+  /** Paused on a failure, and nobody has decided yet: another plan may take its place. */
+  readonly stuck?: boolean;
 }
+
+/** Why an apply is refused: make the plan anew, or wait for (or end) the rollout that runs. */
+export type Refusal = 'PlanOutdated' | 'RolloutRunning' | 'InvalidRequest';
 
 export interface ClusterEvent {
   /** ISO 8601. */
@@ -229,6 +236,8 @@ export const applyUpdate = defineUpdate<ApplyReply, [ApplyRequest]>('apply');
 export const statusQuery = defineQuery<ClusterState>('status');
 /** From a rollout that has come to another state. */
 export const rolloutChangedSignal =
-  defineSignal<[{ readonly revision: number; readonly state: RolloutState }]>('rolloutChanged');
+  defineSignal<[{ readonly revision: number; readonly state: RolloutState; readonly stuck: boolean }]>(
+    'rolloutChanged',
+  );
 export const rolloutEndedSignal =
   defineSignal<[{ readonly revision: number; readonly outcome: Outcome }]>('rolloutEnded');

@@ -1,3 +1,4 @@
+export { cluster } from './cluster.ts';
 export { look } from './look.ts';
 export { rollout } from './rollout.ts';
 export { site, survey } from './site.ts';

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
+import { findTemporal } from '../../src/client/dev/temporal-cli.ts';
 import { bundleWorkflows } from '../../src/worker/bundle.ts';
 import { registerSearchAttributes } from '../../src/worker/search-attributes.ts';
-import { temporalProgram } from './temporal.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -21,7 +21,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const [env, { code }] = await Promise.all([
     TestWorkflowEnvironment.createLocal({
       server: {
-        executable: { type: 'existing-path', path: await temporalProgram() },
+        executable: { type: 'existing-path', path: await findTemporal({ progress: console.log }) },
         // Low, so that a test can see a cluster workflow continue as new.
         extraArgs: ['--log-level', 'error', '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=150'],
       },

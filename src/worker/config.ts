@@ -1,0 +1,56 @@
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import type { NativeConnectionOptions } from '@temporalio/worker';
+import * as z from 'zod';
+import { TASK_QUEUE } from '../workflows/contract.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export interface Config {
+  readonly connection: NativeConnectionOptions;
+  readonly namespace: string;
+  readonly taskQueue: string;
+  /** Holds the age identity. */
+  readonly state: string;
+  readonly concurrency: number;
+  /** Secrets that the spec may name as `{ worker: NAME }`. */
+  readonly entries: Readonly<Record<string, string>>;
+}
+
+const Variables = z.object({
+  FARWEAVE_STATE: z.string().min(1).default('.farweave'),
+  FARWEAVE_TASK_QUEUE: z.string().min(1).default(TASK_QUEUE),
+  FARWEAVE_CONCURRENCY: z.coerce.number().int().min(1).max(10_000).default(100),
+  FARWEAVE_WORKER_SECRETS: z.string().min(1).optional(),
+});
+
+/**
+ * From the environment, and Temporal's own profiles (`TEMPORAL_PROFILE`, `TEMPORAL_ADDRESS`, …).
+ * Throws an Error that names the variable or file that is wrong.
+ */
+export function loadConfig(env: Env = process.env): Config {
+  const parsed = Variables.safeParse(env);
+  if (!parsed.success) throw new Error(z.prettifyError(parsed.error));
+  const { FARWEAVE_STATE, FARWEAVE_TASK_QUEUE, FARWEAVE_CONCURRENCY, FARWEAVE_WORKER_SECRETS } = parsed.data;
+  const given = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig({
+    overrideEnvVars: Object.fromEntries(given),
+  });
+  return {
+    connection: { address: 'localhost:7233', ...(connectionOptions as NativeConnectionOptions) },
+    namespace,
+    taskQueue: FARWEAVE_TASK_QUEUE,
+    state: resolve(FARWEAVE_STATE),
+    concurrency: FARWEAVE_CONCURRENCY,
+    entries: FARWEAVE_WORKER_SECRETS === undefined ? {} : entriesIn(FARWEAVE_WORKER_SECRETS),
+  };
+}
+
+/** A JSON object of names and values in a file that nobody else may read. */
+function entriesIn(path: string): Readonly<Record<string, string>> {
+  if ((statSync(path).mode & 0o077) !== 0) throw new Error(`${path} holds secrets: chmod 600 it`);
+  const parsed = z.record(z.string(), z.string()).safeParse(JSON.parse(readFileSync(path, 'utf8')));
+  if (!parsed.success) throw new Error(`${path} is not a JSON object of names and texts`);
+  return parsed.data;
+}
