@@ -14,15 +14,31 @@ const PLAIN = { color: false, unicode: true };
 const BEGAN = 1_000_000;
 
 const stage = (id: string, title: string, hosts: readonly string[], more: object = {}): Stage => ({
-  ...{ id, title, hosts, operation: id.slice(id.indexOf('-') + 1), kind: 'change', timeout: 1, brief: true },
-  ...{ needs: [], scope: 'host', args: {}, secrets: [], lane: 0 },
+  id,
+  title,
+  hosts,
+  operation: id.slice(id.indexOf('-') + 1),
+  kind: 'change',
+  timeout: 1,
+  brief: true,
+  needs: [],
+  scope: 'host',
+  args: {},
+  secrets: [],
+  lane: 0,
   ...more,
 });
 
 const hosts = ['vm0', 'vm1', 'vm2'];
 const host = (name: string, site: string) => ({
-  ...{ name, site, index: Number(name.slice(2)), address: `192.0.2.${name.slice(2)}`, port: 22, user: 'vagrant' },
-  ...{ labels: {}, access: {} },
+  name,
+  site,
+  index: Number(name.slice(2)),
+  address: `192.0.2.${name.slice(2)}`,
+  port: 22,
+  user: 'vagrant',
+  labels: {},
+  access: {},
 });
 
 const PLAN: Plan = {
@@ -46,11 +62,22 @@ const PLAN: Plan = {
 };
 
 const progress = (steps: Steps, more: Partial<Progress> = {}): Progress => ({
-  ...{ state: 'rolling', doing: 'install Docker', steps, changed: 0, parked: [], problems: [], children: [] },
+  state: 'rolling',
+  doing: 'install Docker',
+  steps,
+  changed: 0,
+  parked: [],
+  problems: [],
+  children: [],
   ...more,
 });
 const view = (steps: Steps, more: Partial<Progress> = {}, rest: Partial<View> = {}): View => ({
-  ...{ cluster: 'forum', revision: 3, runId: 'r', began: BEGAN, plan: PLAN, running: [] },
+  cluster: 'forum',
+  revision: 3,
+  runId: 'r',
+  began: BEGAN,
+  plan: PLAN,
+  running: [],
   progress: progress(steps, more),
   ...rest,
 });
