@@ -20,7 +20,7 @@ export type Member = z.infer<typeof Member>;
 /** The user that the published images run mongod as. */
 export const OWNER = '999:999';
 
-export const KEY_SECRET = 'mongodb.keyFile';
+export const KEY_SECRET = 'mongodb.key';
 export const KEY_PATH = '/etc/farweave/mongodb/keyfile';
 
 /** A member's name: its container, and what stands before the domain in the set's configuration. */

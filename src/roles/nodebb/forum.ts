@@ -1,0 +1,172 @@
+import * as z from 'zod';
+import type { HostSpec } from '../../plan/plan.ts';
+import { type Script, script, secret, sh, type Text, text } from '../../ssh/command.ts';
+import type { Container } from '../container.ts';
+import { BRIDGE, gateway, joining, networkArgs, SLOTS } from '../network.ts';
+
+/** What NodeBB's containers have in common. */
+export const Forum = z.object({
+  cluster: z.string(),
+  image: z.string(),
+  /** Such as `4.11.2`. */
+  version: z.string(),
+  /** Numbers of user and group that own the image's files. */
+  user: z.string(),
+  port: z.number(),
+  /** Where readers find the forum; null: at each host's own address. */
+  url: z.string().nullable(),
+  database: z.string(),
+  replicaSet: z.string(),
+  /** `node0.farweave.local:27017`… */
+  members: z.array(z.string()),
+  /** The host that sends digests, publishes scheduled topics and brings an older schema up to date. */
+  jobs: z.string(),
+  network: networkArgs,
+});
+export type Forum = z.infer<typeof Forum>;
+
+export const NAME = 'nodebb';
+export const SECRET = 'nodebb.secret';
+export const DATABASE_USER = 'nodebb';
+export const DATABASE_PASSWORD = 'nodebb.databasePassword';
+export const HOME = '/usr/src/app';
+export const CONFIG_PATH = '/etc/farweave/nodebb/config.json';
+
+const DATA = '/var/lib/nodebb';
+const UPLOADS = `${DATA}/uploads`;
+
+/** What differs between versions. */
+export function traits({ version }: Pick<Forum, 'version'>) {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return {
+    /** Keeps assets in a folder of its own, built after set-up from the plugins that the database names. 1.4 has them in its image. */
+    builds: major > 1 || minor > 4,
+    /** Takes a connection string, and topics over HTTP. Before, there were lists of hosts, and websockets. */
+    modern: major > 1,
+  };
+}
+
+/** Where readers find it on this host, without a slash at the end. */
+export const urlOf = (host: Pick<HostSpec, 'address'>, { url, port }: Pick<Forum, 'url' | 'port'>) =>
+  url?.replace(/\/+$/, '') ?? `http://${bracketed(host.address)}:${port}`;
+
+/** The page that says whether it serves, asked at a host's own address whatever the forum's URL. */
+export const front = (address: string, { url, port }: Pick<Forum, 'url' | 'port'>) =>
+  `http://${bracketed(address)}:${port}${url ? new URL(url).pathname.replace(/\/+$/, '') : ''}`;
+
+const bracketed = (address: string) => (address.includes(':') ? `[${address}]` : address);
+
+/** 1.4 listens where its URL points, whatever its configuration says. */
+export function listens(forum: Forum): number {
+  const told = forum.url === null || traits(forum).modern ? '' : new URL(forum.url).port;
+  return told === '' ? forum.port : Number(told);
+}
+
+/** For a driver of MongoDB. Written so that it can stand in a JSON string. */
+export function connection(
+  forum: Pick<Forum, 'members' | 'database' | 'replicaSet'>,
+  user: string,
+  password: string,
+  source = forum.database,
+): Text {
+  const { members, database, replicaSet } = forum;
+  return text`mongodb://${user}:${secret(password, 'uri')}@${members.join(',')}/${database}?replicaSet=${replicaSet}&authSource=${source}&w=majority`;
+}
+
+/** config.json. It differs between hosts in who runs the jobs, and in the URL where each has its own. */
+export function configOf(host: HostSpec, forum: Forum): Text {
+  const { modern } = traits(forum);
+  return text`{
+  "url": ${JSON.stringify(urlOf(host, forum))},
+  "port": ${listens(forum)},
+  "secret": "${secret(SECRET, 'json')}",
+  "jobsDisabled": ${JSON.stringify(host.name !== forum.jobs)},
+  "database": "mongo",
+  "mongo": ${modern ? connectionString(forum) : hostLists(forum)}
+}
+`;
+}
+
+/** With these, requests that a frozen primary holds up fail within seconds; NodeBB's own are 90 s. */
+const DRIVER = { connectTimeoutMS: 3000, heartbeatFrequencyMS: 2000, serverSelectionTimeoutMS: 30000 };
+
+function connectionString(forum: Forum): Text {
+  return text`{ "uri": "${connection(forum, DATABASE_USER, DATABASE_PASSWORD)}", "options": ${JSON.stringify(DRIVER)} }`;
+}
+
+function hostLists({ members, database, replicaSet }: Forum): Text {
+  const hosts = members.map((member) => member.slice(0, member.lastIndexOf(':'))).join(',');
+  const ports = members.map((member) => member.slice(member.lastIndexOf(':') + 1)).join(',');
+  return text`{
+    "host": ${JSON.stringify(hosts)},
+    "port": ${JSON.stringify(ports)},
+    "username": ${JSON.stringify(DATABASE_USER)},
+    "password": "${secret(DATABASE_PASSWORD, 'json')}",
+    "database": ${JSON.stringify(`${database}?replicaSet=${replicaSet}`)}
+  }`;
+}
+
+/**
+ * The container. It starts the loader itself: the entry point of the published image runs `npm install` each time, and
+ * does not hand SIGTERM on.
+ */
+export function containerOf(host: HostSpec, forum: Forum): Container {
+  return {
+    name: NAME,
+    role: 'nodebb',
+    cluster: forum.cluster,
+    image: forum.image,
+    stop: 20,
+    flags: [
+      ...joining(forum.network, host, NAME, SLOTS.nodebb),
+      `--publish=${forum.port}:${listens(forum)}`,
+      ...inside(forum),
+      ...mounts(forum),
+      '--entrypoint=node',
+    ],
+    command: ['loader.js', '--no-silent', '--no-daemon'],
+    reads: configOf(host, forum),
+  };
+}
+
+/** For a container that comes, works and goes, on the same network. */
+export const visiting = (host: HostSpec, forum: Forum): readonly string[] => [
+  `--network=${BRIDGE}`,
+  `--dns=${gateway(forum.network, host)}`,
+  `--dns-search=${forum.network.domain}`,
+  ...inside(forum),
+  ...modules(forum),
+];
+
+export const mounts = (forum: Forum): readonly string[] => [
+  `--mount=type=bind,source=${CONFIG_PATH},target=${HOME}/config.json,readonly`,
+  `--mount=type=bind,source=${UPLOADS},target=${HOME}/public/uploads`,
+  ...(traits(forum).builds ? [`--mount=type=bind,source=${buildFolder(forum)},target=${HOME}/build`] : []),
+  ...modules(forum),
+];
+
+const inside = ({ user }: Forum) => ['--init', `--user=${user}`, `--workdir=${HOME}`, '--env=NODE_ENV=production'];
+
+/**
+ * The published image declares its 570 MB of modules a volume, which Docker would copy for every container anew.
+ * A volume with a name is copied once.
+ */
+const modules = (forum: Forum) =>
+  traits(forum).builds ? [`--mount=type=volume,source=${modulesVolume(forum)},target=${HOME}/node_modules`] : [];
+
+export const modulesVolume = ({ image }: Pick<Forum, 'image'>) => `nodebb-modules-${slug(image)}`;
+
+/** One an image, so that what still runs keeps its assets while the next ones are built. */
+export const buildFolder = ({ image }: Pick<Forum, 'image'>) => `${DATA}/build/${slug(image)}`;
+
+const slug = (image: string) => image.replaceAll(/[^\w.]+/g, '-');
+
+/** NodeBB does not make the folders for uploads itself. */
+export function makingFolders(forum: Forum): Script {
+  const [uid = '', gid = ''] = forum.user.split(':');
+  const uploads = ['category', 'emoji', 'files', 'profile', 'sounds', 'system'].map((name) => `${UPLOADS}/${name}`);
+  return script(
+    sh`install -d -m 0711 ${DATA}`,
+    sh`install -d -o ${uid} -g ${gid} ${UPLOADS} ${uploads} ${buildFolder(forum)}`,
+  );
+}
