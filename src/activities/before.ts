@@ -21,11 +21,11 @@ const Before = z.object({ generation: z.number(), now: z.string(), wanted: z.str
 /** Asks what the last attempt at a step had found. */
 export const asking = (receipt: string): Command => sh`cat ${fileOf(receipt)} 2>/dev/null`;
 
-/** The answer, if an attempt of this generation has begun. */
-export function parse({ exitCode, stdout }: Output, generation: number): Before | undefined {
+/** The answer, if there has been one. */
+export function parse({ exitCode, stdout }: Output): Before | undefined {
   if (exitCode !== 0) return undefined;
-  const { generation: of, now, wanted } = Before.parse(JSON.parse(stdout));
-  return of === generation ? { generation, verdict: { is: 'no', now, wanted } } : undefined;
+  const { generation, now, wanted } = Before.parse(JSON.parse(stdout));
+  return { generation, verdict: { is: 'no', now, wanted } };
 }
 
 /** The change, with what was found before written down first. The first command that fails ends it. */

@@ -1,6 +1,6 @@
-import type { Operation, Verdict } from '../roles/operation.ts';
+import type { No, Operation, Verdict } from '../roles/operation.ts';
 import { script, sh } from '../ssh/command.ts';
-import { JobLost } from '../ssh/errors.ts';
+import { isLoss, JobLost } from '../ssh/errors.ts';
 import * as receipts from '../ssh/receipt.ts';
 import * as before from './before.ts';
 import type { Activity, Finding, Result, Settle, Step, Survey } from './contract.ts';
@@ -85,38 +85,56 @@ async function bringAbout(visit: Visit, step: Step, state: State): Promise<Resul
   const questions = [state.probe, receipts.find(step.receipt), before.asking(step.receipt)];
   const [answer, receipt, noted] = await visit.ask(questions);
   const now = state.judge(answer!);
-  const earlier = before.parse(noted!, step.generation);
+  const earlier = before.parse(noted!);
+  const begun = earlier?.generation === step.generation ? earlier.verdict : undefined;
   // Where an attempt of this generation has begun, it is followed to its end, whatever the state is by now.
-  if (!earlier && now.is === 'yes') return result(receipt!.exitCode === 0, now);
-  if (!earlier && now.is === 'unknown') throw failure('StateUnknown', now.why);
-  const verdict = earlier?.verdict ?? now;
-  if (verdict.is !== 'no') throw failure('StateUnknown', 'neither yes nor no');
+  if (!begun && now.is === 'yes') return result(receipt!.exitCode === 0, now);
+  if (!begun && now.is === 'unknown') throw failure('StateUnknown', now.why);
+  const verdict = begun ?? (now as No);
 
-  const change = operation.apply(visit.host, state.args, verdict, state.facts);
-  const noting = before.noting(step.receipt, { generation: step.generation, verdict }, change);
   try {
-    await visit.run(step, 'apply', receipts.leave(step.receipt, noting));
+    await apply(visit, step, state, verdict);
   } catch (error) {
     // Lost with its host, perhaps after its last change: the state decides.
     const after = error instanceof JobLost ? await awaitState(visit, state, 0) : undefined;
     if (after?.is === 'yes') return result(true, after);
     throw error;
   }
-  const after = await awaitState(visit, state, Date.now() + (operation.settle ?? 0));
+  const settle = 'settle' in operation ? (operation.settle ?? 0) : 0;
+  const after = await awaitState(visit, state, Date.now() + settle);
   if (after.is === 'yes') return result(true, after);
   throw failure('NotConverged', `ran, but it is ${wrong(after)}`, { ended: true });
 }
 
-async function takeBack(visit: Visit, step: Step, { operation, args }: State): Promise<boolean> {
-  const [receipt] = await visit.ask([receipts.find(step.receipt)]);
-  if (receipt!.exitCode !== 0 || !('undo' in operation) || typeof operation.undo === 'object') return false;
+/** Starts the change, or follows the attempt of the same generation that is there. */
+async function apply(visit: Visit, step: Step, { operation, args, facts }: State, verdict: No): Promise<void> {
+  if (!('apply' in operation)) return;
+  const change = operation.apply(visit.host, args, verdict, facts);
+  const noting = before.noting(step.receipt, { generation: step.generation, verdict }, change);
+  await visit.run(step, 'apply', receipts.leave(step.receipt, noting));
+}
+
+async function takeBack(visit: Visit, step: Step, state: State): Promise<boolean> {
   const { host } = visit;
+  const { operation, args } = state;
+  const [receipt, noted] = await visit.ask([receipts.find(step.receipt), before.asking(step.receipt)]);
+  if (receipt!.exitCode !== 0 || !('undo' in operation) || typeof operation.undo === 'object') return false;
+  const earlier = before.parse(noted!);
+  // The attempt may still be running, if its worker was lost or its link: not under it. How it ends does not matter.
+  if (earlier)
+    await apply(visit, { ...step, generation: earlier.generation }, state, earlier.verdict).catch(unlessStopped(visit));
   const undo =
     operation.undo === 'restore'
       ? [receipts.restore(step.receipt), operation.restored?.(host, args) ?? sh`cd /`]
       : [operation.undo(host, args)];
   await visit.run(step, 'undo', script(...undo, receipts.drop(step.receipt)));
   return true;
+}
+
+function unlessStopped({ stop }: Visit): (error: unknown) => void {
+  return (error) => {
+    if (stop.aborted || isLoss(error)) throw error;
+  };
 }
 
 function found(visit: Visit, state: State, verdict: Verdict, explain: boolean): Finding {

@@ -1,6 +1,7 @@
+import { sleep } from '@temporalio/workflow';
 import { type HostSpec, waves } from '../plan/plan.ts';
 import type { Account } from './account.ts';
-import { failureOf, settled, undone } from './activity.ts';
+import { clipped, failureOf, settled, undone } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
 
 /**
@@ -42,10 +43,19 @@ async function takeBack(
   host: HostSpec,
   left: string[],
 ): Promise<void> {
-  try {
-    await undone(input, account, { host, stages: [stage], does: `undo: ${stage.title}` });
-    account.mark(host.name, stage, 'undone');
-  } catch (error) {
-    left.push(failureOf(error, `undo of ${stage.operation} on ${host.name}`).message);
+  const tried = new Map<string, number>();
+  for (;;) {
+    try {
+      await undone(input, account, { host, stages: [stage], does: `undo: ${stage.title}` });
+      return account.mark(host.name, stage, 'undone');
+    } catch (error) {
+      const { type, message, ended } = failureOf(error, `undo of ${stage.operation} on ${host.name}`);
+      const nth = tried.get(type) ?? 0;
+      tried.set(type, nth + 1);
+      if (ended) account.raise(host.name, stage);
+      const wait = input.patience[type]?.[nth];
+      if (wait === undefined) return void left.push(message);
+      await sleep(wait, { summary: clipped(`${host.name}: undo ${stage.title}: again after ${type}`, 60) });
+    }
   }
 }

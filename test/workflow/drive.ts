@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
@@ -17,6 +17,7 @@ let connection: Connection;
 let native: NativeConnection;
 export let client: Client;
 export let vault: Vault;
+export let vaultFolder: string;
 /** Values that must never be seen in a history. */
 export const CANARIES = { 'vm.password': 'canary-of-the-login', 'db.password': 'canary/of "the" database' };
 
@@ -27,10 +28,11 @@ export function connected(): void {
     const address = inject('address');
     [connection, native] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
     client = new Client({ connection });
-    vault = await openVault(await mkdtemp(join(tmpdir(), 'farweave-vault-')));
+    vaultFolder = await mkdtemp(join(tmpdir(), 'farweave-vault-'));
+    vault = await openVault(vaultFolder);
   });
   afterAll(async () => {
-    await Promise.all([connection.close(), native.close()]);
+    await Promise.all([connection.close(), native.close(), rm(vaultFolder, { recursive: true })]);
   });
 }
 

@@ -74,7 +74,7 @@ const start = operation('db.start', z.object({ version: z.string() }), {
       first('db.start'),
       writing('/srv/db.conf', text`password=${secret('db.password')}\n`, { mode: '0600' }),
       writing('/srv/db', text`${version} ${digest(text`password=${secret('db.password')}`)}\n`),
-      sh`echo "started with ${secret('db.password')}"`,
+      sh`echo "started with "${secret('db.password')}; test ! -e /srv/late/db.start`,
     ),
   undo: 'restore',
 });
