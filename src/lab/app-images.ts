@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aptContext, writeFiles } from './apt.ts';
-import { bakeAssets } from './bake.ts';
+import { buildWithAssets } from './bake.ts';
 import { debianBase, type ImageSource } from './debian.ts';
 import type { Engine } from './engine.ts';
 import { LabError } from './errors.ts';
@@ -68,8 +68,7 @@ function nodebbRecipe(engine: Engine, source: ImageSource, mongodb: Recipe): Rec
       await installLocked(join(folder, 'npm'), files, engine.arch, detail);
       assembleNodebb(join(folder, 'npm', 'node_modules'), join(folder, 'app'));
       rmSync(join(folder, 'npm'), { recursive: true });
-      await bakeAssets(engine, order, await ensureImage(engine, mongodb, detail), detail);
-      await dockerBuild(engine, order, detail);
+      await buildWithAssets(engine, order, await ensureImage(engine, mongodb, detail), detail);
     },
   };
 }

@@ -64,11 +64,11 @@ export async function aptContext(release: string): Promise<Record<string, string
   };
 }
 
-/** Writes texts by their relative paths below `folder`. */
+/** Writes texts by their relative paths below `folder`; scripts are made executable. */
 export function writeFiles(folder: string, files: Record<string, string>): void {
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(join(folder, path, '..'), { recursive: true });
-    writeFileSync(join(folder, path), text);
+    writeFileSync(join(folder, path), text, { mode: path.endsWith('.sh') ? 0o755 : 0o644 });
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from './engine.ts';
@@ -6,15 +6,20 @@ import { type BuildOrder, dockerBuild } from './image-cache.ts';
 import type { Progress } from './progress.ts';
 
 /**
- * Puts NodeBB's finished assets (scripts, styles, templates) into `public` of the build folder. It makes them while it
- * is set up, which takes a database: here one that lives as long as that takes. Without this, a host that did not run
- * the set-up itself would serve pages without scripts and styles.
+ * Builds NodeBB's image with its finished assets (scripts, styles, templates) in it. It makes them while it is set up,
+ * which takes a database: here one that lives as long as that takes. Without this, a host that did not run the set-up
+ * itself would serve pages without scripts and styles.
  */
-export async function bakeAssets(engine: Engine, order: BuildOrder, mongo: string, detail: Progress): Promise<void> {
+export async function buildWithAssets(
+  engine: Engine,
+  order: BuildOrder,
+  mongo: string,
+  detail: Progress,
+): Promise<void> {
   const key = order.tag.split(':')[1] ?? '';
   const [database, nodebb, raw] = [`farweave-bake-${key}-db`, `farweave-bake-${key}`, `${order.tag}-raw`];
-  const assets = join(order.folder, 'public');
-  mkdirSync(assets, { recursive: true });
+  const assets = join(order.folder, 'assets');
+  mkdirSync(assets);
   await remove();
   try {
     await dockerBuild(engine, { ...order, tag: raw }, detail);
@@ -35,9 +40,11 @@ export async function bakeAssets(engine: Engine, order: BuildOrder, mongo: strin
       { onLine: detail },
     );
     await engine.docker(['cp', `${nodebb}:/usr/src/app/public/.`, assets]);
+    renameSync(join(order.folder, 'assets.Dockerfile'), join(assets, 'Dockerfile'));
+    await dockerBuild(engine, { tag: order.tag, base: raw, folder: assets }, detail);
+    await engine.docker(['image', 'rm', raw]); // its layers stay, they are the finished image's too
   } finally {
     await remove();
-    await engine.attempt(['image', 'rm', raw]);
   }
 
   async function remove(): Promise<void> {

@@ -37,7 +37,7 @@ export async function nodeFromPackage(version: string, arch: string, target: str
   const folder = mkdtempSync(join(dirname(target), 'node-'));
   detail(`fetching Node ${version}`);
   const name = `node-linux-${npmCpu[arch] ?? arch}@${version}`;
-  await run(['npm', 'pack', name, '--pack-destination', folder], { cwd: folder, onLine: detail });
+  await run(['npm', 'pack', '--loglevel=error', name, '--pack-destination', folder], { cwd: folder, onLine: detail });
   const [archive = ''] = readdirSync(folder);
   await run(['tar', '-xzf', join(folder, archive), '-C', folder, 'package/bin/node']);
   renameSync(join(folder, 'package/bin/node'), target);
@@ -53,10 +53,29 @@ export async function installLocked(
   detail: Progress,
 ): Promise<void> {
   mkdirSync(folder, { recursive: true });
+  detail('installing npm packages');
   for (const name of ['package.json', 'package-lock.json']) writeFileSync(join(folder, name), files[name] ?? '');
   const target = ['--os=linux', `--cpu=${npmCpu[arch] ?? arch}`, '--libc=glibc'];
   await run(
-    ['npm', 'ci', '--ignore-scripts', '--omit=dev', '--legacy-peer-deps', '--no-audit', '--no-fund', ...target],
+    [
+      'npm',
+      'ci',
+      '--ignore-scripts',
+      '--omit=dev',
+      '--legacy-peer-deps',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+      ...target,
+    ],
     { cwd: folder, onLine: detail },
   );
+  removeDeadWeight(join(folder, 'node_modules'));
+}
+
+/** What no program reads when it runs; every host pulls the image, so its size counts. */
+function removeDeadWeight(modules: string): void {
+  for (const path of readdirSync(modules, { recursive: true, encoding: 'utf8' })) {
+    if (/\.(map|d\.[cm]?ts)$/i.test(path)) rmSync(join(modules, path), { recursive: true, force: true });
+  }
 }

@@ -35,9 +35,12 @@ export async function createHost(
   for (const use of ['docker', 'containerd']) {
     await engine.docker(['volume', 'create', `--label=${labelOf(state.id)}`, `${name}-${use}`]);
   }
+  // Under its name only when it is complete: a lab that was interrupted here makes it again.
+  const unfinished = `${name}-new`;
+  await engine.attempt(['rm', '--force', unfinished]);
   await engine.docker([
     'create',
-    `--name=${name}`,
+    `--name=${unfinished}`,
     `--hostname=${host.name}`,
     `--label=${labelOf(state.id)}`,
     `--network=${networkOf(state.id, host.site)}`,
@@ -52,7 +55,8 @@ export async function createHost(
     image,
   ]);
   const route = `${state.block}.0.0/16 via ${gatewayAddress(state.block, siteIndex)}\n`;
-  await putFile(engine, name, '/etc/lab-route', route);
+  await putFile(engine, unfinished, '/etc/lab-route', route);
+  await engine.docker(['rename', unfinished, name]);
 }
 
 /** Waits until the host has booted and answers on its SSH port; returns the fingerprint of its ed25519 host key. */

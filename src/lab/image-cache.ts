@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Engine } from './engine.ts';
 import { withLock } from './lock.ts';
@@ -47,9 +47,7 @@ export async function ensureImage(engine: Engine, recipe: Recipe, progress: Prog
       return tag;
     }
     const base = typeof recipe.base === 'object' ? await ensureImage(engine, recipe.base, progress) : recipe.base;
-    const folder = join(cacheFolder, 'build', key);
-    rmSync(folder, { recursive: true, force: true }); // of a build that was killed
-    mkdirSync(folder, { recursive: true });
+    const folder = freshFolder(key);
     await step(progress, `building image ${recipe.name}`, (detail) =>
       recipe.build({ tag, base: base ?? '', folder }, detail),
     );
@@ -60,6 +58,16 @@ export async function ensureImage(engine: Engine, recipe: Recipe, progress: Prog
     rmSync(folder, { recursive: true, force: true });
     return tag;
   });
+}
+
+/** A folder of its own for a build; what a killed one left behind goes, even if a child of it still writes there. */
+function freshFolder(key: string): string {
+  const builds = join(cacheFolder, 'build');
+  mkdirSync(builds, { recursive: true });
+  for (const left of readdirSync(builds).filter((name) => name.startsWith(`${key}-`))) {
+    rmSync(join(builds, left), { recursive: true, force: true, maxRetries: 3 });
+  }
+  return mkdtempSync(join(builds, `${key}-`));
 }
 
 /** A short content hash. */

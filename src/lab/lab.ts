@@ -12,9 +12,9 @@ import { findEngine, findRunningEngine, stopIdleEngine } from './own-engine.ts';
 import { applyPartitions } from './partition.ts';
 import { cacheFolder, labId } from './place.ts';
 import { type Progress, step } from './progress.ts';
-import { fillRegistry, registryVolume } from './registry.ts';
+import { buildAll, fillRegistry, registryVolume } from './registry.ts';
 import { grow, type Shape } from './shape.ts';
-import { createGateway, createNetworks, takenSubnets } from './sites.ts';
+import { createGateway, createNetworks, gatewayAge, takenSubnets } from './sites.ts';
 import { type HostRelease, type LabState, readState, removeState, writeState } from './state.ts';
 import { chooseBlock } from './subnet.ts';
 import { type Lab, view } from './view.ts';
@@ -51,13 +51,15 @@ export async function up(options: LabOptions): Promise<Lab> {
     signal?.throwIfAborted();
 
     const images = await appImages(engine, state.source);
-    const gateway = await ensureImage(
-      engine,
-      await debianImage(engine, state.source, 'gateway', 'gateway', 'trixie'),
-      progress,
-    );
+    const gateway = await debianImage(engine, state.source, 'gateway', 'gateway', 'trixie');
+    const parts = {
+      image: await ensureImage(engine, gateway, progress),
+      volume: registryVolume(images, engine.arch),
+    };
+    // Hosts that are at work should miss their registry for seconds, not for the minutes that a build takes.
+    if ((await gatewayAge(engine, state.id, parts)) === 'outdated') await buildAll(engine, images, progress);
     await createNetworks(engine, state);
-    await createGateway(engine, state, gateway, registryVolume(images, engine.arch));
+    await createGateway(engine, state, parts);
     signal?.throwIfAborted();
     await startHosts(engine, state, progress);
     await applyLine(engine, state);

@@ -27,8 +27,9 @@ function take(file: string): boolean {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
   const holder = readHolder(file);
-  if (holder && !isAlive(holder)) rmSync(file, { force: true });
-  return false;
+  if (!holder || isAlive(holder)) return false;
+  rmSync(file, { force: true });
+  return take(file);
 }
 
 function readHolder(file: string): ProcessMark | undefined {

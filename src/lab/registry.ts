@@ -28,6 +28,11 @@ export async function fillRegistry(engine: Engine, id: string, images: AppImages
   }
 }
 
+/** Makes the images without serving them. */
+export async function buildAll(engine: Engine, images: AppImages, progress: Progress): Promise<void> {
+  for (const { recipe } of Object.values(images)) await ensureImage(engine, recipe, progress);
+}
+
 /** Where this machine reaches the registry; waits until it answers. */
 async function publishedRegistry(engine: Engine, id: string): Promise<string> {
   const address = (await engine.docker(['port', gatewayOf(id), '5000/tcp'])).split('\n')[0] ?? '';

@@ -40,24 +40,42 @@ export async function createNetworks(engine: Engine, state: LabState): Promise<v
   }
 }
 
+/** What a gateway is made from. */
+export interface GatewayParts {
+  image: string;
+  /** The volume that holds what its registry serves. */
+  volume: string;
+}
+
+/** Whether there is a gateway, and made from these parts. */
+export async function gatewayAge(
+  engine: Engine,
+  id: string,
+  parts: GatewayParts,
+): Promise<'missing' | 'outdated' | 'current'> {
+  const format = '{{index .Config.Labels "farweave.gateway"}}';
+  const { exitCode, stdout } = await engine.attempt(['inspect', `--format=${format}`, gatewayOf(id)]);
+  if (exitCode !== 0) return 'missing';
+  return stdout.trim() === madeFrom(parts) ? 'current' : 'outdated';
+}
+
 /**
- * Makes and starts the gateway, with a leg in every data center; it serves the registry's volume. One that was made from
- * another image or volume is replaced: it keeps nothing that cannot be set again.
+ * Makes and starts the gateway, with a leg in every data center. An outdated one is replaced: it keeps nothing that
+ * cannot be set again.
  */
-export async function createGateway(engine: Engine, state: LabState, image: string, volume: string): Promise<void> {
+export async function createGateway(engine: Engine, state: LabState, parts: GatewayParts): Promise<void> {
   const name = gatewayOf(state.id);
   const [firstSite = ''] = state.sites;
-  const madeFrom = `${image} ${volume}`;
-  const found = await engine.attempt(['inspect', '--format={{index .Config.Labels "farweave.gateway"}}', name]);
-  if (found.exitCode === 0 && found.stdout.trim() !== madeFrom) await engine.docker(['rm', '--force', name]);
-  if (found.exitCode !== 0 || found.stdout.trim() !== madeFrom) {
+  const age = await gatewayAge(engine, state.id, parts);
+  if (age === 'outdated') await engine.docker(['rm', '--force', name]);
+  if (age !== 'current') {
     await engine.docker([
       'create',
       `--name=${name}`,
       '--hostname=gateway',
       '--init',
       `--label=${labelOf(state.id)}`,
-      `--label=farweave.gateway=${madeFrom}`,
+      `--label=farweave.gateway=${madeFrom(parts)}`,
       `--network=${networkOf(state.id, firstSite)}`,
       `--ip=${gatewayAddress(state.block, 0)}`,
       '--cap-add=NET_ADMIN',
@@ -69,8 +87,8 @@ export async function createGateway(engine: Engine, state: LabState, image: stri
       '--sysctl=net.ipv4.conf.default.rp_filter=0',
       '--sysctl=net.ipv4.conf.all.send_redirects=0',
       '--publish=127.0.0.1::5000',
-      `--volume=${volume}:/var/lib/registry`,
-      image,
+      `--volume=${parts.volume}:/var/lib/registry`,
+      parts.image,
     ]);
   }
   const format = '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}';
@@ -82,6 +100,8 @@ export async function createGateway(engine: Engine, state: LabState, image: stri
   }
   await engine.docker(['start', name]);
 }
+
+const madeFrom = (parts: GatewayParts): string => `${parts.image} ${parts.volume}`;
 
 /** True when this machine has an address in the data center, and so reaches its hosts without published ports. */
 export function isReachable(state: LabState, siteIndex: number): boolean {
