@@ -1,4 +1,4 @@
 # NodeBB's assets on top of the image that made them.
 ARG BASE
 FROM ${BASE}
-COPY . /usr/src/app/public/
+COPY --chown=1001:1001 . /usr/src/app/public/
