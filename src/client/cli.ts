@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import packageJson from '../../package.json' with { type: 'json' };
+import * as z from 'zod';
 import type { Global, Run } from './command.ts';
 import { addApply } from './commands/apply.ts';
 import { addControl } from './commands/control.ts';
@@ -77,7 +78,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 function build(wrap: Run, io: Io): Command {
   const program = new Command('farweave')
     .description('Rolls clusters out over SSH as durable Temporal workflows: plan, apply, crash, go on.')
-    .version(packageJson.version)
+    .version(version())
     .option('-f, --file <path>', 'the cluster', 'cluster.yaml')
     .option('--json', 'one JSON document on stdout; everything else goes to stderr')
     .option('--no-color', 'no colours (also NO_COLOR)')
@@ -116,4 +117,9 @@ function selfOf(io: Io, global: Global): string {
     ...(global.address ? ['--address', global.address] : []),
     ...(global.profile ? ['--profile', global.profile] : []),
   ].join(' ');
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version;
 }

@@ -1,4 +1,4 @@
-import { clip, duration } from './format.ts';
+import { clip, duration, printable } from './format.ts';
 import type { Io } from './io.ts';
 import { LiveBlock } from './live.ts';
 
@@ -36,7 +36,7 @@ async function onTerminal<T>(io: Io, title: string, work: (report: Report) => Pr
   }, 120);
   try {
     return await work((latest) => {
-      detail = latest;
+      detail = printable(latest);
     });
   } finally {
     clearInterval(timer);
@@ -57,7 +57,7 @@ async function inLines<T>(io: Io, title: string, work: (report: Report) => Promi
   const timer = setInterval(say, 250);
   try {
     return await work((latest) => {
-      detail = latest;
+      detail = printable(latest);
     });
   } finally {
     clearInterval(timer);

@@ -32,11 +32,13 @@ export function codeDigest(): string {
   return hash.digest('hex').slice(0, 16);
 }
 
+const OURS = ['FARWEAVE_WORKER_SECRETS', 'FARWEAVE_CONCURRENCY'];
+
 /** What a worker finds in its environment. */
 export function workerEnv(state: string, server: { address: string; namespace: string }, env: Env): Env {
   return {
     ...plainEnv(env),
-    ...Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith('FARWEAVE_WORKER_'))),
+    ...Object.fromEntries(Object.entries(env).filter(([name]) => OURS.includes(name))),
     FARWEAVE_STATE: state,
     TEMPORAL_ADDRESS: server.address,
     TEMPORAL_NAMESPACE: server.namespace,
