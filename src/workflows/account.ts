@@ -1,5 +1,5 @@
 import type { Result } from '../activities/contract.ts';
-import type { Facts, HostSpec, OnFailure, Stage } from '../plan/plan.ts';
+import type { Facts, HostSpec, OnFailure, Plan, Stage } from '../plan/plan.ts';
 import type { Failed } from './activity.ts';
 import type { Ledger, Problem, StepState } from './contract.ts';
 import { fromPlaces, PerStep, toPlaces } from './per-step.ts';
@@ -11,6 +11,14 @@ export function blank(facts: Facts): Ledger {
 
 /** A host that shows one of these is left out while the others go on: nothing that is done elsewhere can help it. */
 const PARKING = new Set(['Unreachable', 'HostKeyChanged']);
+
+interface FailingPolicy {
+  readonly onFailure: OnFailure;
+  /** A verification goes on to the end, to say everything that is wrong. */
+  readonly purpose?: Plan['purpose'];
+  /** Nobody can go on without it. */
+  readonly alone?: boolean;
+}
 
 /** What a rollout, or one site of it, has come to: what began and changed, what was so already, who is parked, what failed. */
 export class Account {
@@ -116,7 +124,7 @@ export class Account {
   }
 
   /** A failure for good. Parks the host where that is the rule and the others can go on (not `alone`); otherwise stops all. */
-  fail(host: string, stage: Stage | undefined, failed: Failed, how: { onFailure: OnFailure; alone?: boolean }): void {
+  fail(host: string, stage: Stage | undefined, failed: Failed, { onFailure, purpose, alone }: FailingPolicy): void {
     this.#dirty.add(host);
     const { cancelled, type, message, log, hint } = failed;
     if (cancelled) {
@@ -124,9 +132,9 @@ export class Account {
       if (stage) this.mark(host, stage, 'failed');
       return;
     }
-    const parks = how.alone !== true && (PARKING.has(type) || how.onFailure === 'continue');
+    const parks = alone !== true && (PARKING.has(type) || (onFailure === 'continue' && purpose !== 'verify'));
     if (parks) this.parked.add(host);
-    else this.stopped ??= message;
+    else if (purpose !== 'verify') this.stopped ??= message;
     if (stage) this.mark(host, stage, parks ? 'parked' : 'failed');
     const problem = { host, type, message, ...(stage && { stage: stage.id }) };
     this.problems.push({ ...problem, ...(log !== undefined && { log }), ...(hint !== undefined && { hint }) });

@@ -45,7 +45,7 @@ const CHECKUP = '5 minutes';
 /** The life of a cluster: what it has become, and one rollout at a time. It lasts as long as the cluster. */
 export async function cluster({ name, state }: ClusterInput): Promise<void> {
   const memory = new Memory(name, state);
-  let starting: { readonly digest: string; readonly reply: Promise<RunningRollout> } | undefined;
+  let starting: { readonly digest: string; readonly reply: Promise<ApplyReply> } | undefined;
   /** The rollout that was begun in this run, and whose end the server tells us of. After continue-as-new there is none. */
   let watched: number | undefined;
 
@@ -59,20 +59,21 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
   setHandler(rolloutEndedSignal, (news) => memory.ended(news), { description: 'Sent by a rollout.' });
 
   async function apply(request: ApplyRequest): Promise<ApplyReply> {
-    if (starting?.digest === request.digest) return { ...(await starting.reply), attached: true };
+    const { digest } = request;
+    if (starting?.digest === digest) return { ...(await starting.reply), attached: true };
     if (starting)
       throw refused('RolloutRunning', `another rollout of ${name} is about to begin: wait until it has ended`);
+    const reply = proceed(request);
+    starting = { digest, reply };
+    return reply.finally(() => (starting = undefined));
+  }
+
+  async function proceed(request: ApplyRequest): Promise<ApplyReply> {
     await checkUp();
     admit(name, memory.state, request); // once more: since the validator, another one may have begun
     const running = memory.state.rollout;
     if (running?.digest === request.digest) return { ...running, attached: true };
-    const reply = begin(request);
-    starting = { digest: request.digest, reply };
-    try {
-      return { ...(await reply), attached: false };
-    } finally {
-      starting = undefined;
-    }
+    return { ...(await begin(request)), attached: false };
   }
 
   async function begin(request: ApplyRequest): Promise<RunningRollout> {

@@ -95,6 +95,7 @@ export class Conduct {
     await hosts.run();
     this.#spanning = undefined;
     this.#account.add(hosts.account.toJSON());
+    this.#sites.weigh();
   }
 
   /** After a failure for good: whether it is to be tried again. Where the policy is to pause, somebody decides, and that may take days. */

@@ -148,6 +148,7 @@ export interface SiteInput {
   readonly sealed: Sealed;
   readonly patience: Plan['patience'];
   readonly onFailure: OnFailure;
+  readonly purpose: Plan['purpose'];
   readonly ledger: Ledger;
   /** Hosts on which something has changed since the survey. */
   readonly dirty: readonly string[];

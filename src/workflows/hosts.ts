@@ -71,7 +71,9 @@ export class Hosts {
   /** Once-only work goes where the survey found it done, even if that must be asked again: a fresh host would do it a second time. */
   async #chooseOne(stage: PlacedStage, able: readonly HostSpec[]): Promise<readonly HostSpec[]> {
     const has = able.find((host) => this.account.saidYes(host.name, stage));
-    const one = has ?? (await findOne(this.#input, this.account, stage, this.#eligible(stage)));
+    // To ask twice does no harm, so a check may be anybody's.
+    const any = stage.kind === 'check' ? able[0] : undefined;
+    const one = has ?? any ?? (await findOne(this.#input, this.account, stage, this.#eligible(stage)));
     for (const host of this.#eligible(stage)) if (host !== one) this.account.mark(host.name, stage, 'skipped');
     return one ? [one] : [];
   }

@@ -34,6 +34,11 @@ export async function rollout(input: RolloutInput): Promise<Outcome> {
     else if (!(await conduct.triesAgain())) ending = conduct.wantsUndo ? 'undone' : stopOf(account, conduct);
   }
 
+  const [wrong] = account.problems;
+  if (ending === undefined && plan.purpose === 'verify' && wrong) {
+    account.stopped = wrong.message;
+    ending = 'failed';
+  }
   // From here on a cancellation comes too late: what is begun is brought to its end.
   return CancellationScope.nonCancellable(() => end(ending ?? 'done', input, account, sites, conduct));
 }

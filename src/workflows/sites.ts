@@ -69,6 +69,7 @@ export class Sites {
       sealed: this.#sealedFor(hosts, concerned),
       patience: plan.patience,
       onFailure: plan.onFailure,
+      purpose: plan.purpose,
       ledger: this.#ledgerOf(names, concerned),
       dirty: [...this.#account.dirty].filter((host) => names.has(host)),
       changed: this.#account.changed > 0 || plan.purpose === 'verify',
@@ -110,15 +111,15 @@ export class Sites {
       const failed = { type: 'Unexpected', message, cancelled: isCancellation(error) };
       this.#account.fail(name, undefined, failed, { onFailure: 'pause', alone: true });
     }
-    this.#weigh();
+    this.weigh();
     if (segment !== 'survey' && this.#account.stopped !== undefined) this.tell(haltSignal);
   }
 
-  /** Too many parked hosts are a failure. */
-  #weigh(): void {
+  /** Too many parked hosts are a failure. A verification has no budget: it fails if anything is wrong. */
+  weigh(): void {
     const { parked } = this.#account;
-    const { budget } = this.#rollout.plan;
-    if (parked.size > budget)
+    const { budget, purpose } = this.#rollout.plan;
+    if (parked.size > budget && purpose !== 'verify')
       this.#account.stopped ??= `${parked.size} hosts are parked, and ${budget} may be: ${[...parked].join(', ')}`;
   }
 
