@@ -95,7 +95,7 @@ function answers(host: HostSpec, forum: z.infer<typeof Account>): Text {
   "mongo:port": ${JSON.stringify(members.map((member) => member.split(':')[1]).join(','))},
   "mongo:username": "${DATABASE_USER}", "mongo:password": "${secret(DATABASE_PASSWORD, 'json')}",
   "mongo:database": ${JSON.stringify(`${name}?replicaSet=${replicaSet}`)}`;
-  return text`process.argv.push('--config=/dev/shm/config.json', '--skip-build', '--ci=', '--setup=' + JSON.stringify({
+  return text`${modern ? OWN_CONFIG : ''}process.argv.push('--skip-build', '--ci=', '--setup=' + JSON.stringify({
   "url": ${JSON.stringify(urlOf(host, forum))}, "port": ${forum.port}, "secret": "${secret(SECRET, 'json')}", "database": "mongo",
   ${place},
   "admin:username": ${JSON.stringify(username)}, "admin:email": ${JSON.stringify(email)},
@@ -110,6 +110,10 @@ ${builds ? '' : NO_BUILD}
 ${modern ? ANY_PASSWORD : ''}
 `;
 }
+
+/** The configuration that set-up writes is not used. 1.4 reads it back from where it always is, and it goes with the container. */
+const OWN_CONFIG = `process.argv.push('--config=/dev/shm/config.json');
+`;
 
 /** 1.4 knows no --skip-build; what it builds would go with this container. */
 const NO_BUILD = `replace('${HOME}/build.js', { build: (targets, done) => done() });`;

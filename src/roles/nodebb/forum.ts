@@ -122,6 +122,8 @@ export function containerOf(host: HostSpec, forum: Forum): Container {
       `--publish=${forum.port}:${listens(forum)}`,
       ...inside(forum),
       ...mounts(forum),
+      // It logs to Docker, yet the loader wants its folder.
+      `--tmpfs=${HOME}/logs:mode=1777`,
       '--entrypoint=node',
     ],
     command: ['loader.js', '--no-silent', '--no-daemon'],
