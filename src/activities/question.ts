@@ -14,13 +14,18 @@ export async function ask(
   options: { timeout?: number; cancel?: AbortSignal },
 ): Promise<readonly Output[]> {
   const commands = questions.filter((question): question is Command => 'text' in question);
+  // Several operations may ask the same, such as a look into a database: once will do. A text names its variables by
+  // what they hold, so that equal texts are equal commands.
+  const distinct = [...new Map(commands.map((command) => [command.text, command])).values()];
   const [told, fetched] = await Promise.all([
-    commands.length > 0 ? host.ask(commands, values, options) : [],
+    distinct.length > 0 ? host.ask(distinct, values, options) : [],
     Promise.all(questions.map(async (question) => ('get' in question ? request(question) : undefined))),
   ]);
-  const answers = told.values();
-  return fetched.map((output) => output ?? answers.next().value ?? { exitCode: 127, stdout: '', stderr: 'no answer' });
+  const answers = new Map(distinct.map(({ text }, n) => [text, told[n]]));
+  return questions.map((question, n) => ('get' in question ? fetched[n] : answers.get(question.text)) ?? NO_ANSWER);
 }
+
+const NO_ANSWER: Output = { exitCode: 127, stdout: '', stderr: 'no answer' };
 
 /**
  * Asked from outside the cluster, and answered as `curl -i` would: stdout is status line, headers, a blank line and the first
