@@ -42,9 +42,9 @@ export async function buildWithAssets(
     await engine.docker(['cp', `${nodebb}:/usr/src/app/public/.`, assets]);
     renameSync(join(order.folder, 'assets.Dockerfile'), join(assets, 'Dockerfile'));
     await dockerBuild(engine, { tag: order.tag, base: raw, folder: assets }, detail);
-    await engine.docker(['image', 'rm', raw]); // its layers stay, they are the finished image's too
   } finally {
     await remove();
+    await engine.attempt(['image', 'rm', raw]); // its layers stay: they are the finished image's too
   }
 
   async function remove(): Promise<void> {
