@@ -25,30 +25,38 @@ export class Changes {
 
   /** In the order of the plan. */
   next({ plan, progress }: Pick<View, 'plan' | 'progress'>): readonly StepChange[] {
-    // Before the survey is through nobody knows what there is to do.
-    const surveyed = progress.state !== 'surveying';
-    return plan.stages.flatMap((stage) =>
-      stage.hosts
-        .filter((host) => this.#isNews(stage, host, stepState(progress.steps, stage, host), surveyed))
-        .map((host) => ({
-          host,
-          operation: stage.operation,
-          stage: stage.id,
-          title: stage.title,
-          state: stepState(progress.steps, stage, host),
-        })),
+    const all = plan.stages.flatMap((stage) =>
+      stage.hosts.map((host) => ({ stage, host, state: stepState(progress.steps, stage, host) })),
     );
+    // Before the survey is through nobody knows what there is to do. What it begins at once was queued as well.
+    const queued =
+      progress.state === 'surveying' ? [] : all.filter(({ stage, host, state }) => this.#waits(stage, host, state));
+    const moved = all.filter(({ stage, host, state }) => this.#isNews(stage, host, state));
+    return [...queued.map((step) => change({ ...step, state: 'queued' })), ...moved.map(change)];
   }
 
-  #isNews(stage: Stage, host: string, state: StepState, surveyed: boolean): boolean {
-    const key = `${stage.id} ${host}`;
+  #waits(stage: Stage, host: string, state: StepState): boolean {
+    const key = keyOf(stage, host);
+    if (this.#told.has(key) || this.#quiet || isOnOne(stage) || state === 'unchanged' || state === 'skipped')
+      return false;
+    this.#told.set(key, 'queued');
+    return true;
+  }
+
+  #isNews(stage: Stage, host: string, state: StepState): boolean {
+    const key = keyOf(stage, host);
     const before = this.#told.get(key);
-    if (before === state) return false;
-    if (state === 'queued' && (!surveyed || this.#quiet || isOnOne(stage) || before !== undefined)) return false;
+    if (state === 'queued' || before === state) return false;
     if ((state === 'unchanged' || state === 'skipped') && before === undefined) return false;
     this.#told.set(key, state);
     return true;
   }
+}
+
+const keyOf = (stage: Stage, host: string) => `${stage.id} ${host}`;
+
+function change({ stage, host, state }: { stage: Stage; host: string; state: StepState }): StepChange {
+  return { host, operation: stage.operation, stage: stage.id, title: stage.title, state };
 }
 
 /** In the words of the article: `vm0 mongodb.start: Provisioning`. */

@@ -34,11 +34,15 @@ function running(pending: Pending): readonly Running[] {
     {
       host,
       what: (beat.success && beat.data.step) || operation,
-      since: Number(pending.lastStartedTime.seconds) * 1_000,
+      since: milliseconds(pending.lastStartedTime),
       attempt: pending.attempt ?? 1,
       ...(line && { line }),
     },
   ];
+}
+
+function milliseconds({ seconds, nanos }: NonNullable<Pending['lastStartedTime']>): number {
+  return Number(seconds) * 1_000 + (nanos ?? 0) / 1e6;
 }
 
 function firstOf(pending: Pending): unknown {

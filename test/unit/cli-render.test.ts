@@ -158,7 +158,12 @@ describe('lines of change', () => {
     const told = [at('provisioning'), at('provisioning'), at('done'), at('done')].map((steps) =>
       lines(changes, steps).filter((line) => line.startsWith('vm0 docker.install')),
     );
-    expect(told).toEqual([['vm0 docker.install: Provisioning'], [], ['vm0 docker.install: Done'], []]);
+    expect(told).toEqual([
+      ['vm0 docker.install: Queued', 'vm0 docker.install: Provisioning'],
+      [],
+      ['vm0 docker.install: Done'],
+      [],
+    ]);
   });
 
   it('leave out what was so already', () => {

@@ -10,8 +10,8 @@ import { waiting } from '../waiting.ts';
 import { applyCluster } from './apply.ts';
 import { bringUp, takeDown } from './lab.ts';
 
-/** Everything that a demo leaves on this machine, but for the lab and caches. */
-const folder = resolve(import.meta.dirname, '../../../.farweave/demo');
+/** Everything that a demo leaves on this machine, but for the lab and caches. Tests have one of their own. */
+const folder = resolve(process.env.FARWEAVE_DEMO ?? join(import.meta.dirname, '../../../.farweave/demo'));
 const file = join(folder, 'cluster.yaml');
 /** Beside the cluster file, so that commands with `-f` find it. */
 const state = join(folder, '.farweave');
