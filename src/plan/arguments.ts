@@ -20,7 +20,7 @@ export function argumentLines(stages: readonly Stage[]): ReadonlyMap<Stage, read
       for (const { name, value } of fresh) told.set(name, value);
       const parts = [
         ...fresh.map(({ name, value }) => `${name} ${value}`),
-        ...(old.length > 0 ? [`${old.join(' and ')} as above`] : []),
+        ...(old.length > 0 ? [`${list(old)} as above`] : []),
       ];
       return [stage, wrap(parts.join(', '))];
     }),
@@ -49,3 +49,7 @@ function readable(value: unknown): string {
   const inside = Object.entries(value).map(([key, each]) => `${key} ${readable(each)}`);
   return `{${inside.join(', ')}}`;
 }
+
+/** `a, b and c` */
+const list = (names: readonly string[]) =>
+  names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : names.join('');

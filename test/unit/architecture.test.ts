@@ -27,6 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   worker: [
     'activities',
+    'roles/index',
     'ssh',
     'workflows/contract',
     'zod',
