@@ -153,13 +153,24 @@ function render(part: Part): Command {
 /** Literals and variables side by side make one word: `'a'"$b"'c'`. */
 function join(content: Text): Command {
   const variables: Record<string, Variable> = {};
-  const pieces = content.map((piece) => {
-    if (typeof piece === 'string') return piece === '' ? '' : `'${piece.replaceAll("'", `'\\''`)}'`;
+  const pieces = joined(content).map((piece) => {
+    if (typeof piece === 'string') return `'${piece.replaceAll("'", `'\\''`)}'`;
     const name = nameOf(piece);
     variables[name] = piece;
     return `"$${name}"`;
   });
   return { text: pieces.join('') || "''", variables };
+}
+
+/** Neighbouring literals as one, so that a command is quoted no more than it must be. */
+function joined(content: Text): Text {
+  const pieces: (string | Variable)[] = [];
+  for (const piece of content) {
+    const last = pieces.at(-1);
+    if (typeof piece === 'string' && typeof last === 'string') pieces[pieces.length - 1] = last + piece;
+    else if (piece !== '') pieces.push(piece);
+  }
+  return pieces;
 }
 
 /** Named by what they hold, so that commands can be joined without renaming. */

@@ -1,0 +1,220 @@
+import { describe, expect, it, test } from 'vitest';
+import type { HostSpec, Stage } from '../../plan/plan.ts';
+import { contexts, type Layout } from '../context.ts';
+import type { Network } from '../network.ts';
+import type { Operation } from '../operation.ts';
+import { mongodb } from './index.ts';
+import { cpu, start } from './operations.ts';
+import { admin, healthy, initiate, members, ROLE, ready, writeConcern } from './set.ts';
+
+const network: Network = {
+  driver: 'wireguard',
+  range: '10.200.0.0/16',
+  prefix: 24,
+  domain: 'farweave.local',
+  mtu: 1320,
+};
+const machine = (index: number): HostSpec => ({
+  name: `vm${index}`,
+  site: 'ams1',
+  index,
+  address: `192.0.2.1${index}`,
+  port: 22,
+  user: 'root',
+  labels: {},
+  access: {},
+});
+const said = (stdout: string, exitCode = 0, stderr = '') => ({ exitCode, stdout, stderr });
+const look = (value: object) => said(`a warning of the shell\nfarweave ${JSON.stringify(value)}\n`);
+
+const names = ['node0', 'node1', 'node2'].map((name) => `${name}.farweave.local:27017`);
+const set = {
+  replicaSet: 'rs0',
+  port: 27017,
+  members: names.map((name, id) => ({ id, name })),
+  electionTimeoutMillis: 5000,
+};
+const host = machine(0);
+const well = { set: 'rs0', hosts: names, voters: names, primary: names[0], admin: true, electionTimeoutMillis: 5000 };
+
+function layout(count: number, section: object = {}): Layout {
+  const hosts = Array.from({ length: count }, (_, index) => machine(index));
+  return { cluster: 'demo', sites: {}, hosts, network, sections: { mongodb: mongodb.config.parse(section) } };
+}
+
+function laidOut(count: number, section: object = {}) {
+  const all = layout(count, section);
+  const context = contexts(all, [mongodb])(mongodb);
+  return { context, config: mongodb.config.parse(section) };
+}
+
+/** The script that an operation would run. */
+function applied<Args>(operation: Pick<Operation<Args>, 'name'>, host: HostSpec, args: Args) {
+  const { apply } = operation as Partial<Extract<Operation<Args>, { apply: unknown }>>;
+  if (apply === undefined) throw new Error(`${operation.name} changes nothing`);
+  return apply(host, args, { is: 'no', now: '', wanted: '' }, {});
+}
+
+describe('mongodb.initiate', () => {
+  test.each([
+    ['a fresh host', { state: 'absent' }, 'no'],
+    ['a member in no set', { state: 'uninitialized' }, 'no'],
+    ['a member of this set', { state: 'SECONDARY', ...well }, 'yes'],
+    ['a member that copies', { state: 'STARTUP2', set: 'rs0' }, 'yes'],
+    // A second set beside it would be the end of its data.
+    ['data without a mongod that runs', { state: 'down' }, 'unknown'],
+    ['a mongod that does not answer', { state: 'silent' }, 'unknown'],
+    ['a member of another set', { state: 'PRIMARY', set: 'other' }, 'unknown'],
+  ])('judges %s', (_, seen, is) => {
+    expect(initiate.judge(look(seen), host, set, {}).is).toBe(is);
+  });
+
+  it('does not know what a shell that fails has seen', () => {
+    const output = said('', 1, 'Error: No such container: node0');
+    expect(initiate.judge(output, host, set, {})).toMatchObject({ is: 'unknown' });
+  });
+
+  it('refuses in its script where a member belongs to a set', () => {
+    const { text } = applied(initiate, host, set);
+    expect(text.indexOf('not making a second one')).toBeGreaterThan(0);
+    expect(text.indexOf('not making a second one')).toBeLessThan(text.indexOf('replSetInitiate'));
+  });
+
+  it('keeps the password out of its text', () => {
+    const { text, variables } = applied(initiate, host, set);
+    expect(text).toContain('"$fw_mongodb_adminPassword_json"');
+    expect(Object.keys(variables ?? {})).toEqual(['fw_mongodb_adminPassword_json']);
+  });
+});
+
+test.each([
+  ['without a set', { state: 'uninitialized' }, 'no'],
+  ['who can log in', { state: 'PRIMARY', ...well }, 'yes'],
+  ['who cannot', { state: 'SECONDARY', ...well, admin: false }, 'no'],
+  ['where MongoDB is down', { state: 'down' }, 'unknown'],
+])('mongodb.admin judges an admin %s', (_, seen, is) => {
+  expect(admin.judge(look(seen), host, { port: 27017 }, {}).is).toBe(is);
+});
+
+test.each([
+  ['all members', { state: 'PRIMARY', ...well }, { is: 'yes' }],
+  ['a member missing', { state: 'PRIMARY', ...well, voters: names.slice(0, 2) }, { is: 'no', now: 'without node2' }],
+  ['another election time-out', { state: 'PRIMARY', ...well, electionTimeoutMillis: 10000 }, { is: 'no' }],
+  ['a set that cannot be asked', { state: 'PRIMARY', ...well, admin: false }, { is: 'unknown' }],
+  ['no set yet', { state: 'uninitialized' }, { is: 'no' }],
+])('mongodb.members judges %s', (_, seen, verdict) => {
+  expect(members.judge(look(seen), host, set, {})).toMatchObject(verdict);
+});
+
+test.each([
+  ['majority', 'majority', 'yes'],
+  ['what 4.4 has by itself', undefined, 'no'],
+  ['a number', 1, 'no'],
+])('mongodb.writeConcern judges %s', (_, found, is) => {
+  const seen = look({ state: 'PRIMARY', ...well, writeConcern: found });
+  expect(writeConcern.judge(seen, host, { port: 27017, writeConcern: 'majority' }, {}).is).toBe(is);
+});
+
+describe('mongodb.healthy', () => {
+  test.each(['PRIMARY', 'SECONDARY'])('publishes that a member is %s', (state) => {
+    const verdict = healthy.judge(look({ state, ...well }), host, set, {});
+    expect(verdict).toEqual({ is: 'yes', facts: { [ROLE]: state } });
+  });
+
+  test.each([
+    ['copies', { state: 'STARTUP2', ...well }],
+    ['has no primary', { state: 'SECONDARY', ...well, primary: undefined }],
+    ['does not know a member by name', { state: 'SECONDARY', ...well, hosts: names.slice(1) }],
+    ['is not there', { state: 'absent' }],
+  ])('waits where a member %s', (_, seen) => {
+    expect(healthy.judge(look(seen), host, set, {}).is).toBe('no');
+  });
+});
+
+test.each([
+  ['in no set yet', 'uninitialized', 'yes'],
+  ['that serves', 'SECONDARY', 'yes'],
+  ['that catches up', 'RECOVERING', 'no'],
+  ['that is down', 'down', 'no'],
+])('mongodb.ready judges a member %s', (_, state, is) => {
+  expect(ready.judge(look({ state }), host, { port: 27017 }, {}).is).toBe(is);
+});
+
+test.each([
+  ['x86_64\navx\n', '8.0.17', 'yes'],
+  ['x86_64\n\n', '8.0.17', 'no'],
+  ['x86_64\n\n', '4.4.29', 'yes'],
+  ['aarch64\natomics\n', '7.0', 'yes'],
+  ['aarch64\n\n', '5.0', 'no'],
+  ['', '8.0', 'unknown'],
+])('mongodb.cpu judges %j for MongoDB %s', (stdout, version, is) => {
+  expect(cpu.judge(said(stdout), host, { version }, {}).is).toBe(is);
+});
+
+describe('the role', () => {
+  const stagesOf = (count: number, section?: object) => {
+    const { context, config } = laidOut(count, section);
+    return mongodb.stages(config, context);
+  };
+  const stage = (stages: readonly Stage[], name: string) => stages.find(({ operation }) => operation === name)!;
+
+  it('names members as the containers that docker exec finds', () => {
+    const { context, config } = laidOut(3);
+    expect(mongodb.records!(config, context)).toEqual([
+      { name: 'node0', address: '10.200.0.10' },
+      { name: 'node1', address: '10.200.1.10' },
+      { name: 'node2', address: '10.200.2.10' },
+    ]);
+    expect(stage(stagesOf(3), 'mongodb.healthy').args).toMatchObject({ members: set.members });
+  });
+
+  it('publishes no port and passes no secret as an argument', () => {
+    const { args } = stage(stagesOf(3, { cacheGB: 0.25, oplogMB: 64 }), 'mongodb.start');
+    const { text, variables } = applied(start, host, start.args.parse(args));
+    expect(text).not.toContain('--publish');
+    expect(text).toContain('--wiredTigerCacheSizeGB 0.25 --oplogSize 64');
+    expect(Object.keys(variables ?? {})).toEqual([expect.stringMatching(/^fw_digest_/)]);
+  });
+
+  it('does what must be done once on one host, and starts the primary last', () => {
+    const stages = stagesOf(3);
+    expect(stages.filter((one) => 'on' in one && one.on === 'one').map(({ operation }) => operation)).toEqual([
+      'mongodb.initiate',
+      'mongodb.members',
+      'mongodb.writeConcern',
+    ]);
+    expect(stage(stages, 'mongodb.start')).toMatchObject({
+      order: { by: 'mongodb.role', first: ['SECONDARY'] },
+      gate: { operation: 'mongodb.ready' },
+    });
+  });
+
+  test.each([
+    [1, {}, []],
+    [2, {}, ['warning hosts']],
+    [3, {}, []],
+    [6, {}, ['warning hosts']],
+    [7, {}, []],
+    [8, {}, ['error hosts']],
+    [3, { writeConcern: 4 }, ['error writeConcern']],
+    [3, { image: 'mongo:4.4.29' }, []],
+    [3, { image: 'mongo:4.2.24' }, ['error image']],
+    [3, { image: 'mongo:9.0.0' }, ['error image']],
+    [3, { image: 'mongo:latest' }, ['error version']],
+    [3, { image: 'mongo:latest', version: '8.0' }, []],
+  ])('of %i hosts and %j says %j', (count, section, problems) => {
+    const { context, config } = laidOut(count, section);
+    expect(mongodb.validate!(config, context).map(({ severity, path }) => `${severity} ${path.join('.')}`)).toEqual(
+      problems,
+    );
+  });
+
+  test.each([
+    ['no hosts at all', { hosts: [] }],
+    ['a name with shell characters', { replicaSet: 'rs0; reboot' }],
+    ['an unknown key', { replicaset: 'rs0' }],
+    ['a port out of range', { port: 70000 }],
+  ])('refuses %s', (_, section) => {
+    expect(mongodb.config.safeParse(section).success).toBe(false);
+  });
+});

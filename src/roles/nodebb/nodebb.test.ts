@@ -1,0 +1,323 @@
+import { describe, expect, it, test } from 'vitest';
+import type { HostSpec, Stage } from '../../plan/plan.ts';
+import { secret, type Text } from '../../ssh/command.ts';
+import { findingContainer } from '../container.ts';
+import { contexts, type Layout } from '../context.ts';
+import { mongodb } from '../mongodb/index.ts';
+import type { Network } from '../network.ts';
+import type { Operation } from '../operation.ts';
+import { database, setup } from './database.ts';
+import { configOf, containerOf, Forum, front, listens } from './forum.ts';
+import { nodebb } from './index.ts';
+import { build, pulled, serving } from './operations.ts';
+import { replicated } from './replicated.ts';
+
+const network: Network = {
+  driver: 'wireguard',
+  range: '10.200.0.0/16',
+  prefix: 24,
+  domain: 'farweave.local',
+  mtu: 1320,
+};
+const machine = (index: number): HostSpec => ({
+  name: `vm${index}`,
+  site: 'ams1',
+  index,
+  address: `192.0.2.1${index}`,
+  port: 22,
+  user: 'root',
+  labels: {},
+  access: {},
+});
+const said = (stdout: string, exitCode = 0, stderr = '') => ({ exitCode, stdout, stderr });
+const look = (value: object) => said(`farweave ${JSON.stringify(value)}\n`);
+
+function stagesOf(section: object = {}, mongo: object = {}): readonly Stage[] {
+  const { context, config } = laidOut(section, mongo);
+  return nodebb.stages(config, context);
+}
+
+function laidOut(section: object = {}, mongo: object | null = {}) {
+  const config = nodebb.config.parse(section);
+  const layout: Layout = {
+    cluster: 'demo',
+    sites: {},
+    hosts: [0, 1, 2].map(machine),
+    network,
+    sections: { nodebb: config, ...(mongo && { mongodb: mongodb.config.parse(mongo) }) },
+  };
+  return { config, context: contexts(layout, [mongodb, nodebb])(nodebb) };
+}
+
+const stage = (stages: readonly Stage[], name: string) => stages.find(({ operation }) => operation === name)!;
+const forumOf = (section: object = {}) => Forum.parse(stage(stagesOf(section), 'nodebb.start').args);
+const old = { image: 'registry.example/nodebb:1.4.0' };
+
+/** As the performer would fill it in. */
+const filled = (content: Text) =>
+  content
+    .map((part) => (typeof part === 'string' ? part : 'secret' in part ? `<${part.secret} ${part.encoding}>` : '#'))
+    .join('');
+
+/** The script that an operation would run. */
+function applied<Args>(operation: Pick<Operation<Args>, 'name'>, host: HostSpec, args: Args) {
+  const { apply } = operation as Partial<Extract<Operation<Args>, { apply: unknown }>>;
+  if (apply === undefined) throw new Error(`${operation.name} changes nothing`);
+  return apply(host, args, { is: 'no', now: '', wanted: '' }, {});
+}
+
+describe('config.json', () => {
+  it('gives NodeBB 4 a connection string, to its own account and to majorities', () => {
+    const { mongo, ...rest } = JSON.parse(filled(configOf(machine(1), forumOf())));
+    expect(mongo.uri).toBe(
+      'mongodb://nodebb:<nodebb.databasePassword uri>@node0.farweave.local:27017,node1.farweave.local:27017,' +
+        'node2.farweave.local:27017/nodebb?replicaSet=rs0&authSource=nodebb&w=majority',
+    );
+    expect(rest).toEqual({
+      url: 'http://192.0.2.11:4567',
+      port: 4567,
+      secret: '<nodebb.secret json>',
+      jobsDisabled: true,
+      database: 'mongo',
+    });
+  });
+
+  it('gives NodeBB 1.4 lists of hosts and ports', () => {
+    expect(JSON.parse(filled(configOf(machine(0), forumOf(old)))).mongo).toEqual({
+      host: 'node0.farweave.local,node1.farweave.local,node2.farweave.local',
+      port: '27017,27017,27017',
+      username: 'nodebb',
+      password: '<nodebb.databasePassword json>',
+      database: 'nodebb?replicaSet=rs0',
+    });
+  });
+
+  it('lets one host alone run the jobs', () => {
+    const forum = forumOf();
+    const disabled = [0, 1, 2].map((n) => JSON.parse(filled(configOf(machine(n), forum))).jobsDisabled);
+    expect(disabled).toEqual([false, true, true]);
+  });
+
+  it('has one URL on all hosts where there is one', () => {
+    const forum = forumOf({ url: 'https://forum.example/talk/' });
+    const urls = [0, 1].map((n) => JSON.parse(filled(configOf(machine(n), forum))).url);
+    expect(urls).toEqual(['https://forum.example/talk', 'https://forum.example/talk']);
+  });
+});
+
+describe('the container', () => {
+  it('starts the loader itself, whatever the entry point of the image', () => {
+    const { flags, command, name } = containerOf(machine(0), forumOf());
+    expect(name).toBe('nodebb');
+    expect(flags).toEqual(
+      expect.arrayContaining(['--init', '--entrypoint=node', '--user=1001:1001', '--publish=4567:4567']),
+    );
+    expect(command).toEqual(['loader.js', '--no-silent', '--no-daemon']);
+  });
+
+  it('is made anew when its configuration changes, and only then', () => {
+    const labels = (section: object) =>
+      Object.keys(findingContainer(containerOf(machine(0), forumOf(section))).variables ?? {});
+    expect(labels({ url: 'https://forum.example' })).not.toEqual(labels({}));
+    expect(labels({ admin: { email: 'somebody@example.org' } })).toEqual(labels({}));
+  });
+
+  it('keeps its modules, assets and uploads where they survive it', () => {
+    const mounts = containerOf(machine(0), forumOf()).flags.filter((flag) => flag.startsWith('--mount='));
+    expect(mounts.map((mount) => /target=([^,]+)/.exec(mount)?.[1])).toEqual([
+      '/usr/src/app/config.json',
+      '/usr/src/app/public/uploads',
+      '/usr/src/app/build',
+      '/usr/src/app/node_modules',
+    ]);
+  });
+
+  test.each([
+    ['4.11, which listens where it is told', { url: 'http://forum.example:8080' }, 4567],
+    ['1.4, which listens where its URL points', { ...old, url: 'http://forum.example:8080' }, 8080],
+    ['1.4 with a URL without a port', { ...old, url: 'http://forum.example' }, 4567],
+  ])('publishes the port of %s', (_, section, port) => {
+    expect(listens(forumOf(section))).toBe(port);
+  });
+});
+
+describe('nodebb.serving', () => {
+  test.each([
+    ['NodeBB', 'HTTP/1.1 200 OK\nx-powered-by: NodeBB\n\n', 'yes'],
+    ['NodeBB behind a proxy', 'HTTP/2 200\nX-Powered-By: NodeBB\n\n', 'yes'],
+    // It answers /ping and / alike before it was ever set up.
+    ['the installer', 'HTTP/1.1 200 OK\nx-powered-by: Express\n\n', 'no'],
+    ['NodeBB too busy', 'HTTP/1.1 503 Service Unavailable\nx-powered-by: NodeBB\n\n', 'no'],
+    ['a page that quotes the header', 'HTTP/1.1 200 OK\n\nsays x-powered-by: NodeBB\n', 'no'],
+  ])('judges %s', (_, stdout, is) => {
+    expect(serving.judge(said(stdout), machine(0), { url: null, port: 4567 }, {}).is).toBe(is);
+  });
+
+  it('says why nobody answers', () => {
+    const output = said('', 7, 'connect ECONNREFUSED 192.0.2.10:4567');
+    expect(serving.judge(output, machine(0), { url: null, port: 4567 }, {})).toMatchObject({
+      is: 'no',
+      now: 'connect ECONNREFUSED 192.0.2.10:4567',
+    });
+  });
+
+  test.each([
+    ['192.0.2.10', null, 'http://192.0.2.10:4567'],
+    ['2001:db8::1', null, 'http://[2001:db8::1]:4567'],
+    ['192.0.2.10', 'https://forum.example/talk/', 'http://192.0.2.10:4567/talk'],
+  ])('asks %s for the front page of %s', (address, url, asked) => {
+    expect(front(address, { url, port: 4567 })).toBe(asked);
+  });
+});
+
+describe('nodebb.database', () => {
+  const forum = forumOf();
+  test.each([
+    ['both roles', { roles: ['readWrite@nodebb', 'clusterMonitor@admin'] }, 'yes'],
+    ['one role', { roles: ['readWrite@nodebb'] }, 'no'],
+    ['another database', { roles: ['readWrite@other', 'clusterMonitor@admin'] }, 'no'],
+    ['no account', {}, 'no'],
+    ['no answer', { trouble: 'MongoDB does not answer' }, 'unknown'],
+  ])('judges %s', (_, seen, is) => {
+    expect(database.judge(look(seen), machine(0), forum, {}).is).toBe(is);
+  });
+});
+
+describe('nodebb.setup', () => {
+  const args = { ...forumOf(), username: 'admin', email: 'admin@example.com' };
+  const counts = { administrators: 1, categories: 4, plugins: 9 };
+
+  test.each([
+    ['a forum', { counts }, 'yes'],
+    ['an empty database', { counts: { administrators: 0, categories: 0, plugins: 0 } }, 'no'],
+    ['a set-up that was cut short', { counts: { ...counts, plugins: 0 } }, 'no'],
+    ['no account', {}, 'no'],
+    ['no answer', { trouble: 'timed out' }, 'unknown'],
+  ])('judges %s by the database', (_, seen, is) => {
+    expect(setup.judge(look(seen), machine(0), args, {}).is).toBe(is);
+  });
+
+  it('asks the same as nodebb.database, so that a round trip needs to ask it once', () => {
+    expect(setup.probe(machine(0), args, {})).toEqual(database.probe(machine(0), args, {}));
+  });
+
+  it('gives the answers by stdin: not one secret is an argument', () => {
+    const { text, variables } = applied(setup, machine(0), args);
+    const argv = text.slice(text.indexOf('| docker run'));
+    expect(Object.keys(variables ?? {}).filter((name) => argv.includes(name))).toEqual([]);
+    expect(text).toContain('"admin:password": "\'"$fw_nodebb_adminPassword_json"\'"');
+  });
+
+  it('gives 1.4 lists of hosts, and skips the build that it would throw away', () => {
+    const { text } = applied(setup, machine(0), { ...args, ...forumOf(old) });
+    expect(text).toContain('"mongo:port": "27017,27017,27017"');
+    expect(text).toContain("replace('\\''/usr/src/app/build.js'\\''");
+  });
+});
+
+test.each([
+  ['built from this image', 'sha256:a\nsha256:a\n', 'yes'],
+  ['built from another', 'sha256:b\nsha256:a\n', 'no'],
+  ['not built', 'sha256:a\nnone\n', 'no'],
+  ['not built, without the image', 'none\n', 'no'],
+  ['not built, without Docker', '', 'no'],
+])('nodebb.build judges assets %s', (_, stdout, is) => {
+  expect(build.judge(said(stdout), machine(0), forumOf(), {}).is).toBe(is);
+});
+
+test.each([
+  ['the image and its modules', 'sha256:a\n', 'yes'],
+  ['the image alone', 'sha256:a\nno modules\n', 'no'],
+  ['nothing', '', 'no'],
+])('nodebb.pulled judges %s', (_, stdout, is) => {
+  expect(pulled.judge(said(stdout), machine(0), { image: 'nodebb:4.11.2', version: '4.11.2' }, {}).is).toBe(is);
+});
+
+describe('nodebb.replicated', () => {
+  const args = replicated.args.parse(stage(stagesOf(), 'nodebb.replicated').args);
+
+  test.each([
+    ['seen everywhere', { blind: [] }, { is: 'yes' }],
+    ['not seen somewhere', { blind: ['vm2'] }, { is: 'no', now: 'not read on vm2' }],
+    ['not written', { trouble: 'the forum refuses' }, { is: 'unknown', why: 'the forum refuses' }],
+  ])('judges a topic %s', (_, seen, verdict) => {
+    expect(replicated.judge(look(seen), machine(0), args, {})).toMatchObject(verdict);
+  });
+
+  it('reads through all hosts but the one that wrote, in the mesh', () => {
+    const probe = replicated.probe(machine(1), args, {});
+    const bases = [...('text' in probe ? probe.text : '').matchAll(/"base":"([^"]+)"/g)].map(([, base]) => base);
+    expect(bases).toEqual(['http://10.200.0.20:4567', 'http://10.200.2.20:4567']);
+  });
+});
+
+describe('the role', () => {
+  it('sets up once, restarts one host at a time, and verifies what it changed', () => {
+    const stages = stagesOf();
+    expect(stages.map(({ operation }) => operation)).toEqual([
+      'nodebb.pulled',
+      'nodebb.database',
+      'nodebb.setup',
+      'nodebb.config',
+      'nodebb.build',
+      'nodebb.start',
+      'nodebb.serving',
+      'nodebb.replicated',
+    ]);
+    expect(stage(stages, 'nodebb.setup')).toMatchObject({ scope: 'cluster', on: 'one' });
+    expect(stage(stages, 'nodebb.start')).toMatchObject({
+      order: { rolling: 1 },
+      gate: { operation: 'nodebb.serving' },
+    });
+    expect(stage(stages, 'nodebb.replicated')).toMatchObject({ on: 'one', afterChange: true });
+  });
+
+  it('builds no assets for 1.4, whose image has them', () => {
+    expect(stagesOf(old, { image: 'mongo:4.4.29' }).map(({ operation }) => operation)).not.toContain('nodebb.build');
+  });
+
+  it('names every secret that a stage uses', () => {
+    const { config } = laidOut();
+    const made = [...Object.keys(nodebb.secrets!(config)), ...Object.keys(mongodb.secrets!(mongodb.config.parse({})))];
+    for (const { secrets, operation } of stagesOf()) {
+      expect(made, operation).toEqual(expect.arrayContaining([...secrets]));
+    }
+  });
+
+  it('makes a password for the admin unless it is given one', () => {
+    const secretsOf = (section: object) => nodebb.secrets!(nodebb.config.parse(section));
+    expect(secretsOf({})['nodebb.adminPassword']).toMatchObject({ generate: { length: 20 } });
+    expect(secretsOf({ admin: { password: { env: 'PASSWORD' } } })['nodebb.adminPassword']).toEqual({
+      env: 'PASSWORD',
+    });
+  });
+
+  it('says where the forum is and how to log in, and no password', () => {
+    const { config, context } = laidOut({ admin: { password: { env: 'PASSWORD' } } });
+    expect(nodebb.outputs!(config, context).map(({ value }) => value)).toEqual([
+      'http://192.0.2.10:4567',
+      'http://192.0.2.11:4567',
+      'http://192.0.2.12:4567',
+      'admin, password in $PASSWORD',
+    ]);
+  });
+
+  test.each([
+    ['its defaults', {}, {}, []],
+    ['no MongoDB', {}, null, ['error ']],
+    ['an image without a version', { image: 'nodebb:latest' }, {}, ['error version']],
+    ['a version too old', { image: 'nodebb:1.3.0' }, { image: 'mongo:4.4.29' }, ['error image']],
+    ['a version too new', { image: 'nodebb:5.0.0' }, {}, ['error image']],
+    ['1.4 with MongoDB 4.4', old, { image: 'mongo:4.4.29' }, []],
+    ['1.4 with a MongoDB it cannot speak to', old, { image: 'mongo:8.0.17' }, ['error image']],
+  ])('with %s has its say', (_, section, mongo, problems) => {
+    const { config, context } = laidOut(section, mongo);
+    expect(nodebb.validate!(config, context).map(({ severity, path }) => `${severity} ${path.join('.')}`)).toEqual(
+      problems,
+    );
+  });
+});
+
+it('writes a secret where it can be filled in', () => {
+  expect(configOf(machine(0), forumOf())).toContainEqual(secret('nodebb.secret', 'json'));
+});
