@@ -25,7 +25,7 @@ export const say: z.core.$ZodErrorMap = (issue) => {
     case 'too_big':
       return `is ${sized(input, 'too long')}: wants at most ${issue.maximum}`;
     case 'invalid_format':
-      return wants(issue.format === 'regex' ? `what matches ${issue.pattern}` : `a valid ${issue.format}`, input);
+      return wants(FORMATS[issue.format] ?? `what matches ${issue.pattern}`, input);
     case 'invalid_union':
       return `${input === undefined ? 'is missing: ' : ''}${wants(alternatives(issue.errors), input)}`;
     default:
@@ -97,6 +97,14 @@ const KINDS: Readonly<Record<string, string>> = {
   array: 'a list',
   object: 'a mapping (key: value)',
   record: 'a mapping (key: value)',
+};
+
+const FORMATS: Readonly<Record<string, string>> = {
+  ipv4: 'an IPv4 address',
+  ipv6: 'an IPv6 address',
+  cidrv4: 'an IPv4 range such as 10.200.0.0/16',
+  url: 'a URL',
+  email: 'an e-mail address',
 };
 
 const kind = (expected: string) => KINDS[expected] ?? expected;
