@@ -50,10 +50,10 @@ export interface Gate {
  * - `change`: brought about where it is not so.
  * - `check`: cannot be brought about; waited for, up to its timeout.
  */
-export type Kind = 'preflight' | 'change' | 'check';
+type Kind = 'preflight' | 'change' | 'check';
 
 /** What the interpreter must know of an operation. It stands in the plan, since workflows know no role. */
-export interface Traits {
+interface Traits {
   readonly operation: string;
   readonly kind: Kind;
   /** Milliseconds for the whole step. */

@@ -25,7 +25,10 @@ export const say: z.core.$ZodErrorMap = (issue) => {
     case 'too_big':
       return `is ${sized(input, 'too long')}: wants at most ${issue.maximum}`;
     case 'invalid_format':
-      return wants(FORMATS[issue.format] ?? `what matches ${issue.pattern}`, input);
+      return wants(
+        FORMATS[issue.format] ?? (issue.pattern ? `what matches ${issue.pattern}` : `a valid ${issue.format}`),
+        input,
+      );
     case 'invalid_union':
       return `${input === undefined ? 'is missing: ' : ''}${wants(alternatives(issue.errors), input)}`;
     default:
