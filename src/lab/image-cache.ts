@@ -1,10 +1,22 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Engine } from './engine.ts';
 import { withLock } from './lock.ts';
 import { cacheFolder, imageFolder } from './place.ts';
 import { type Progress, step } from './progress.ts';
+
+const KEEP_MS = 14 * 24 * 3_600_000;
 
 export interface Recipe {
   /** Short name, for people and for the image's tag. */
@@ -35,15 +47,19 @@ export function tagOf(recipe: Recipe | string, arch: string): string {
 /** Returns the tag of the recipe's image, which is in the engine then: from before, from the cache, or newly built. */
 export async function ensureImage(engine: Engine, recipe: Recipe, progress: Progress): Promise<string> {
   const tag = tagOf(recipe, engine.arch);
-  const isThere = async () => (await engine.attempt(['image', 'inspect', tag])).exitCode === 0;
-  if (await isThere()) return tag;
-
   const key = tag.replace('farweave-lab/', '').replace(':', '-');
   const archive = join(cacheFolder, 'images', `${key}.tar`);
+  const isThere = async () => (await engine.attempt(['image', 'inspect', tag])).exitCode === 0;
+  if (await isThere()) {
+    markUsed(archive);
+    return tag;
+  }
+
   return withLock(`${archive}.lock`, progress, async () => {
     if (await isThere()) return tag;
     if (existsSync(archive)) {
       await step(progress, `loading image ${recipe.name} from the cache`, () => engine.docker(['load', '-i', archive]));
+      markUsed(archive);
       return tag;
     }
     const base = typeof recipe.base === 'object' ? await ensureImage(engine, recipe.base, progress) : recipe.base;
@@ -56,8 +72,24 @@ export async function ensureImage(engine: Engine, recipe: Recipe, progress: Prog
     );
     renameSync(`${archive}.part`, archive);
     rmSync(folder, { recursive: true, force: true });
+    await forgetUnused(engine);
     return tag;
   });
+}
+
+function markUsed(archive: string): void {
+  if (existsSync(archive)) utimesSync(archive, new Date(), new Date());
+}
+
+/** Recipes change and every image is some hundred megabytes: what no lab has used for long goes. */
+async function forgetUnused(engine: Engine): Promise<void> {
+  const folder = join(cacheFolder, 'images');
+  for (const name of readdirSync(folder)) {
+    if (Date.now() - statSync(join(folder, name)).mtimeMs < KEEP_MS) continue;
+    rmSync(join(folder, name), { force: true });
+    const [, image, hash] = /^(.+)-([0-9a-f]{12})\.tar/.exec(name) ?? [];
+    await engine.attempt(['image', 'rm', `farweave-lab/${image}:${hash}`]);
+  }
 }
 
 /** A folder of its own for a build; what a killed one left behind goes, even if a child of it still writes there. */

@@ -132,12 +132,11 @@ async function removeFirewallChains(before: EngineRecord): Promise<void> {
 }
 
 function anyEngineRuns(): boolean {
-  const names = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return names.some((pid) => {
+  return readdirSync('/proc').some((pid) => {
     try {
-      return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'dockerd';
+      return /^\d+ \(dockerd\) [^ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
     } catch {
-      return false; // it has just ended
+      return false; // no process, or one that has just ended
     }
   });
 }

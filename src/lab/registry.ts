@@ -6,11 +6,12 @@ import { digest, ensureImage, tagOf } from './image-cache.ts';
 import { gatewayOf } from './names.ts';
 import { type Progress, step } from './progress.ts';
 
+const VOLUME = 'farweave-lab-registry';
 const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 
 /** The volume that holds what the registry serves: one for each set of images, so that labs share it without mixing. */
 export function registryVolume(images: AppImages, arch: string): string {
-  return `farweave-lab-registry-${digest(Object.values(images).map(({ recipe }) => tagOf(recipe, arch)))}`;
+  return `${VOLUME}-${digest(Object.values(images).map(({ recipe }) => tagOf(recipe, arch)))}`;
 }
 
 /** Makes the images and puts them into the lab's registry, as far as they are not there. */
@@ -25,7 +26,14 @@ export async function fillRegistry(engine: Engine, id: string, images: AppImages
       await engine.docker(['push', `${registry}/${repository}`], { onLine: detail });
       await engine.docker(['image', 'rm', `${registry}/${repository}`]);
     });
+    await removeUnusedVolumes(engine);
   }
+}
+
+/** Removes what registries of earlier sets of images held. Docker refuses for those that a lab still uses. */
+async function removeUnusedVolumes(engine: Engine): Promise<void> {
+  const names = await engine.docker(['volume', 'ls', '-q', '--filter', `name=${VOLUME}`, '--filter', 'dangling=true']);
+  for (const name of names.split('\n').filter(Boolean)) await engine.attempt(['volume', 'rm', name]);
 }
 
 /** Makes the images without serving them. */
