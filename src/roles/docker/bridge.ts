@@ -14,13 +14,6 @@ const Shown = z.object({
   Options: z.record(z.string(), z.string()).nullable(),
 });
 
-/**
- * Docker 28 began to drop what arrives for a container's address from elsewhere. 28.2 lets an interface be trusted;
- * earlier and later engines do not mind the option. 28.0 and 28.1 know only the mode without protection, which
- * our own rules then give.
- */
-const UNPROTECTED = 'com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected';
-
 export const network = operation('docker.network', Args, {
   brief: true,
   publishes: [],
@@ -43,13 +36,16 @@ timeout 20 docker network inspect --format ${'{{json .}}'} ${BRIDGE} 2>/dev/null
   },
   apply: (host, args) =>
     script(
-      sh`case $(docker version --format ${'{{.Server.Version}}'}) in 28.[01].*) mode=${`--opt=${UNPROTECTED}`} ;; *) mode= ;; esac`,
       sh`if docker network inspect ${BRIDGE} > /dev/null 2>&1; then docker network rm ${BRIDGE}; fi`,
       sh`docker network create --driver bridge --subnet ${subnet(args.network, host)} --gateway ${gateway(args.network, host)} \
-  ${Object.entries(options(args.network)).map(([option, value]) => `--opt=${option}=${value}`)} $mode ${BRIDGE}`,
+  ${Object.entries(options(args.network)).map(([option, value]) => `--opt=${option}=${value}`)} ${BRIDGE}`,
     ),
 });
 
+/**
+ * Since Docker 28 what arrives for a container's address from elsewhere is dropped, but for trusted interfaces. Older
+ * engines do not mind the option, and forget it: that is why there is a rule of our own as well.
+ */
 function options({ mtu }: Network): Readonly<Record<string, string>> {
   return {
     'com.docker.network.bridge.name': BRIDGE_INTERFACE,
@@ -106,12 +102,15 @@ ${serviceAmiss(SERVICE)}`,
     ),
 });
 
-type Rule = { readonly table: 'filter' | 'nat'; readonly rule: string };
+const TABLES = ['raw', 'filter', 'nat'] as const;
+
+type Rule = { readonly table: (typeof TABLES)[number]; readonly rule: string };
 
 /** Published ports come in as DNAT. Everything else reaches a container from the mesh or its own bridge only. */
 function rulesOf(host: HostSpec, mesh: Network): readonly Rule[] {
   const [inside, outside] = [BRIDGE_INTERFACE, MESH_INTERFACE];
   return [
+    { table: 'raw', rule: `-i ${outside} -d ${subnet(mesh, host)} -j ACCEPT` },
     { table: 'filter', rule: `-i ${outside} -o ${inside} -j ACCEPT` },
     { table: 'filter', rule: `-i ${inside} -o ${outside} -j ACCEPT` },
     { table: 'filter', rule: `! -i ${inside} -o ${inside} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP` },
@@ -120,6 +119,7 @@ function rulesOf(host: HostSpec, mesh: Network): readonly Rule[] {
 }
 
 const JUMPS: readonly (Rule & { readonly from: string })[] = [
+  { table: 'raw', from: 'PREROUTING', rule: `-j ${CHAIN}` },
   { table: 'filter', from: 'DOCKER-USER', rule: `-j ${CHAIN}` },
   { table: 'nat', from: 'POSTROUTING', rule: `-j ${CHAIN}` },
 ];
@@ -127,7 +127,7 @@ const JUMPS: readonly (Rule & { readonly from: string })[] = [
 /** Each table in one piece, and the same however often it runs. */
 function rules(host: HostSpec, mesh: Network): string {
   const all = rulesOf(host, mesh);
-  const restore = (['filter', 'nat'] as const).flatMap((table) => [
+  const restore = TABLES.flatMap((table) => [
     `*${table}`,
     `:${CHAIN} - [0:0]`,
     ...all.filter((one) => one.table === table).map(({ rule }) => `-A ${CHAIN} ${rule}`),

@@ -24,6 +24,10 @@ const NetworkSection = z
       .describe(
         "MTU inside the mesh: 80 less than the smallest MTU between two hosts. The default suits clouds' 1400.",
       ),
+    endpoints: z
+      .record(z.string(), z.string().regex(/^[\w.:-]+$/, 'wants an address or a DNS name'))
+      .default({})
+      .describe('Where the other hosts reach a host, by its name. Default: where SSH reaches it.'),
     keepalive: z
       .int()
       .min(1)
@@ -42,14 +46,22 @@ export const wireguard: Role<NetworkSection> = {
   always: true,
   config: NetworkSection,
   operations: [install, key, join, meshed, encrypted],
-  validate: (config, { hosts }) => [...rangeProblems(config), ...hostProblems(config, hosts)],
+  validate: (config, { hosts }) => [
+    ...rangeProblems(config),
+    ...hostProblems(config, hosts),
+    ...Object.keys(config.endpoints)
+      .filter((name) => !hosts.some((host) => host.name === name))
+      .map((name): Problem => ({ severity: 'error', path: ['endpoints', name], message: `no host is called ${name}` })),
+  ],
   network: ({ driver, range, prefix, domain, mtu }): Network => ({ driver, range, prefix, domain, mtu }),
   stages: (config, { on, network }) => {
     const mesh: Mesh = {
       network,
       port: config.port,
       keepalive: config.keepalive,
-      hosts: Object.fromEntries(on.map(({ name, index, address }) => [name, { index, address }])),
+      hosts: Object.fromEntries(
+        on.map(({ name, index, address }) => [name, { index, address: config.endpoints[name] ?? address }]),
+      ),
     };
     const all = { scope: 'cluster', on: 'each', order: 'all' } as const;
     return [
