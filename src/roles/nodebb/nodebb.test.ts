@@ -279,9 +279,8 @@ describe('the role', () => {
   it('names every secret that a stage uses', () => {
     const { config } = laidOut();
     const made = [...Object.keys(nodebb.secrets!(config)), ...Object.keys(mongodb.secrets!(mongodb.config.parse({})))];
-    for (const { secrets, operation } of stagesOf()) {
-      expect(made, operation).toEqual(expect.arrayContaining([...secrets]));
-    }
+    const used = stagesOf().flatMap(({ secrets }) => secrets);
+    expect(used.filter((name) => !made.includes(name))).toEqual([]);
   });
 
   it('makes a password for the admin unless it is given one', () => {
