@@ -32,7 +32,7 @@ export interface At {
 }
 
 /** Carries a command out and gives the exit code. Takes what commander gives: arguments, then options. */
-export type Handler = (at: At, ...given: never[]) => Promise<number>;
+type Handler = (at: At, ...given: never[]) => Promise<number>;
 
 /** Makes a handler an action of commander. */
 export type Run = (handler: Handler) => (...given: unknown[]) => Promise<void>;

@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { TASK_QUEUE } from '../workflows/contract.ts';
 import { up } from './dev/embedded.ts';
 import { stateFolder } from './dev/state.ts';
 import { isPolled } from './dev/worker.ts';
@@ -25,6 +27,7 @@ export interface ConnectOptions {
 export interface Farweave {
   readonly client: Client;
   readonly namespace: string;
+  readonly taskQueue: string;
   /** Base address of the Web UI, where it is known. */
   readonly ui?: string;
   /** `age1…`: what only the workers may read is sealed for it. */
@@ -35,6 +38,8 @@ export interface Farweave {
 }
 
 const CONNECT_LIMIT = 10_000;
+/** One may just be starting. */
+const WORKER_LIMIT = 5_000;
 /** How long ago a worker may have asked for work and still count as there. */
 const WORKER_SEEN = 5 * 60_000;
 
@@ -50,11 +55,13 @@ export async function connect(options: ConnectOptions = {}): Promise<Farweave> {
   const server = named ?? embeddedServer(await up(state, { env, progress }));
   const connection = await open(server.connection);
   const { namespace } = server;
-  if (named) await requireWorker(connection, namespace, server.connection.address ?? '');
+  const taskQueue = env['FARWEAVE_TASK_QUEUE'] || TASK_QUEUE;
+  if (named) await requireWorker(connection, { namespace, taskQueue }, server.connection.address ?? '');
   const ui = env['FARWEAVE_UI'] || server.ui;
   return {
     client: new Client({ connection, namespace }),
     namespace,
+    taskQueue,
     ...(ui && { ui: ui.replace(/\/+$/, '') }),
     recipient: () => recipient(state, env),
     revive,
@@ -130,12 +137,21 @@ async function knock(address: string): Promise<void> {
 }
 
 /** Without a worker every request would hang. The embedded server has one of ours; others have theirs, or none. */
-async function requireWorker(connection: Connection, namespace: string, address: string): Promise<void> {
-  if (await isPolled(connection, namespace, Date.now() - WORKER_SEEN)) return;
-  throw new Failure(`No worker asks for work at ${address} (namespace ${namespace}).`, {
-    hint: 'Start one with the same address and namespace: npm start, or farweave dev worker.',
-    exitCode: EXIT.unreachable,
-  });
+async function requireWorker(
+  connection: Connection,
+  queue: { readonly namespace: string; readonly taskQueue: string },
+  address: string,
+): Promise<void> {
+  for (const deadline = Date.now() + WORKER_LIMIT; Date.now() < deadline; await sleep(250)) {
+    if (await isPolled(connection, queue, Date.now() - WORKER_SEEN)) return;
+  }
+  throw new Failure(
+    `No worker asks for work at ${address} (namespace ${queue.namespace}, task queue ${queue.taskQueue}).`,
+    {
+      hint: 'Start one with the same address and namespace: npm start, or farweave dev worker.',
+      exitCode: EXIT.unreachable,
+    },
+  );
 }
 
 async function recipient(state: string, env: NonNullable<ConnectOptions['env']>): Promise<string> {

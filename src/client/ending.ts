@@ -25,7 +25,7 @@ export function ended(farweave: Farweave, rollout: Followed, view: View, outcome
       verdict(view, outcome, elapsed, io),
       ...(ok && !isCheck ? outputs(view) : []),
       ...web(farweave, rollout, view),
-      ...next(isCheck || ok ? ['status', 'verify', 'plan --check'] : ['apply', 'plan --check'], self),
+      ...next(nextAfter(ok, isCheck), self),
     ]);
   return ok ? EXIT.ok : EXIT.failed;
 }
@@ -58,7 +58,7 @@ export function departed(rollout: Followed, { io, self }: Manner): number {
 }
 
 /** What of a rollout stands in JSON, ended or not. */
-export function summary(farweave: Farweave, rollout: Followed, view: View) {
+function summary(farweave: Farweave, rollout: Followed, view: View) {
   const { plan, progress, runId, cluster, revision } = view;
   return {
     cluster,
@@ -87,6 +87,11 @@ function outputs({ plan }: View): readonly string[] {
 
 function web(farweave: Farweave, { workflowId }: Followed, { runId }: View): readonly string[] {
   return farweave.ui ? ['', `Web UI  ${workflowLink(farweave.ui, farweave.namespace, workflowId, runId)}`] : [];
+}
+
+function nextAfter(ok: boolean, isCheck: boolean): readonly string[] {
+  if (isCheck) return ok ? ['status'] : ['plan --check', 'apply'];
+  return ok ? ['status', 'verify', 'plan --check'] : ['plan --check', 'apply'];
 }
 
 function next(commands: readonly string[], self: string): readonly string[] {

@@ -14,14 +14,16 @@ import {
   type LookInput,
   type LookResult,
   lookId,
+  progressQuery,
+  type Refusal,
+  resumeSignal,
   rolloutId,
   statusQuery,
-  TASK_QUEUE,
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
 import { type Followed, type FollowOptions, follow } from './follow.ts';
-import type { View } from './view.ts';
+import { isStuck, type View } from './view.ts';
 
 export { parseCluster } from '../spec/parse.ts';
 export { SpecError } from '../spec/problem.ts';
@@ -41,7 +43,10 @@ export interface Draft {
 }
 
 /** A rollout that was begun or, where the same plan is being rolled out already, found. */
-export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'digest' | 'purpose' | 'runId'> {}
+export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'digest' | 'purpose' | 'runId'> {
+  /** It was paused on a failure, and now tries again. */
+  readonly again: boolean;
+}
 
 /** The plan for a cluster, given what a server remembers of it (nothing, for a new one). Pure. */
 export function draft(cluster: Cluster, state: ClusterState | undefined, purpose: Plan['purpose'] = 'apply'): Draft {
@@ -62,7 +67,11 @@ export async function status({ client }: Farweave, cluster: string): Promise<Clu
   }
 }
 
-/** Begins to roll a plan out. `secrets` are the values of the plan's secrets `from: 'spec'`; they leave this process sealed. */
+/**
+ * Begins to roll a plan out, or finds the rollout that does; one that is paused on a failure is made to try again.
+ * `secrets` are the values of the plan's secrets `from: 'spec'`; they leave this process sealed.
+ * Rejects with a `Failure` where the cluster refuses.
+ */
 export async function apply(
   farweave: Farweave,
   { plan, digest, basis, knowledge }: Draft,
@@ -72,7 +81,7 @@ export async function apply(
   const sealed = await sealAll(farweave, plan, secrets);
   const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
     workflowId: clusterId(plan.cluster),
-    taskQueue: TASK_QUEUE,
+    taskQueue: farweave.taskQueue,
     args: [{ name: plan.cluster }],
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `cluster ${plan.cluster}`,
@@ -84,7 +93,8 @@ export async function apply(
         args: [{ plan, digest, basis, knowledge, sealed, by: whoAmI() }],
       }),
     );
-    return { cluster: plan.cluster, ...reply };
+    const again = reply.attached && (await triesAgain(farweave, reply));
+    return { cluster: plan.cluster, again, ...reply };
   } catch (error) {
     throw refusal(error);
   }
@@ -101,7 +111,7 @@ export async function look(
   const input: LookInput = { plan, sealed, facts: state?.facts ?? {} };
   return await farweave.client.workflow.execute<(input: LookInput) => Promise<LookResult>>('look', {
     workflowId: lookId(plan.cluster, request),
-    taskQueue: TASK_QUEUE,
+    taskQueue: farweave.taskQueue,
     args: [input],
     staticSummary: `what differs on the hosts of ${plan.cluster}`,
   });
@@ -150,8 +160,22 @@ async function sealAll(farweave: Farweave, plan: Plan, secrets: Readonly<Record<
   return Object.fromEntries(await Promise.all(entries));
 }
 
+/** The same plan again wants what it wanted before. */
+async function triesAgain({ client }: Farweave, { workflowId }: ApplyReply): Promise<boolean> {
+  const handle = client.workflow.getHandle(workflowId);
+  if (!isStuck(await handle.query(progressQuery))) return false;
+  await handle.signal(resumeSignal, { by: whoAmI(), reason: 'apply' });
+  return true;
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  PlanOutdated: 'Somebody else was quicker: look at the plan again (farweave plan), then apply.',
+  RolloutRunning: 'farweave watch shows it, farweave cancel ends it.',
+} satisfies Partial<Record<Refusal, string>>;
+
 /** The cluster's no, in its own words. */
 function refusal(error: unknown): unknown {
   if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) return error;
-  return new Failure(error.cause.message, { cause: error });
+  const hint = HINTS[error.cause.type ?? ''];
+  return new Failure(error.cause.message, { cause: error, ...(hint && { hint }) });
 }

@@ -61,7 +61,7 @@ export function stepState(steps: Steps, stage: Pick<Stage, 'id'>, host: string):
 }
 
 /** `docker` of `docker.install`. */
-export function roleOf(stage: Pick<Stage, 'operation'>): string {
+function roleOf(stage: Pick<Stage, 'operation'>): string {
   return stage.operation.slice(0, stage.operation.indexOf('.'));
 }
 

@@ -1,14 +1,12 @@
 import type { Command } from 'commander';
-import { progressQuery, resumeSignal } from '../../workflows/contract.ts';
 import { accompany } from '../accompany.ts';
 import { type At, mannerOf, type Run, readSpec, secretsOf, teach, withTemporal, writeJson } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import type { Farweave } from '../connection.ts';
 import { EXIT, Failure } from '../errors.ts';
-import { type Begun, apply as begin, type Draft, draft, status, whoAmI } from '../index.ts';
+import { type Begun, apply as begin, type Draft, draft, status } from '../index.ts';
 import { workflowLink } from '../links.ts';
 import { draftLines } from '../report.ts';
-import { isStuck } from '../view.ts';
 import { waiting } from '../waiting.ts';
 
 interface Options {
@@ -56,7 +54,7 @@ export async function applyCluster(at: At, options: Options): Promise<number> {
     if (at.io.canAsk && !options.yes && !underWay && !(await agreed(at, made))) return EXIT.failed;
     const rollout = await waiting(at.io, 'Beginning the rollout', () => begin(farweave, made, secrets));
     if (options.detach) return detached(at, farweave, rollout);
-    await tellOf(at, farweave, rollout);
+    tellOf(at, farweave, rollout);
     return await accompany(farweave, rollout, mannerOf(at));
   });
 }
@@ -87,19 +85,10 @@ async function agreed({ io }: At, made: Draft): Promise<boolean> {
   return yes;
 }
 
-async function tellOf({ io }: At, farweave: Farweave, { attached, revision, workflowId, runId }: Begun): Promise<void> {
+function tellOf({ io }: At, farweave: Farweave, { attached, again, revision, workflowId, runId }: Begun): void {
   const web = farweave.ui ? `\nWeb UI  ${workflowLink(farweave.ui, farweave.namespace, workflowId, runId)}` : '';
-  const again = attached && (await triesAgain(farweave, workflowId));
   const how = again ? ' was paused on a failure: trying again.' : attached ? ' runs already: coming back to it.' : '';
   io.err.write(`Revision ${revision}${how}${web}\n`);
-}
-
-/** The same apply again wants what it wanted before: a rollout that is paused on a failure tries again. */
-async function triesAgain({ client }: Farweave, workflowId: string): Promise<boolean> {
-  const handle = client.workflow.getHandle(workflowId);
-  if (!isStuck(await handle.query(progressQuery))) return false;
-  await handle.signal(resumeSignal, { by: whoAmI(), reason: 'apply' });
-  return true;
 }
 
 function detached(at: At, farweave: Farweave, rollout: Begun): number {

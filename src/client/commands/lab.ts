@@ -1,16 +1,13 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import * as lab from '../../lab/index.ts';
 import { type At, type Run, teach, writeJson } from '../command.ts';
-import { EXIT, Failure } from '../errors.ts';
-import { table } from '../format.ts';
+import { EXIT } from '../errors.ts';
 import { FROM_ENVIRONMENT, labCluster } from '../lab-cluster.ts';
 import { waiting } from '../waiting.ts';
 import { writeNew } from './init.ts';
+import { current, show } from './lab/show.ts';
+import { labSsh } from './lab/ssh.ts';
 
 interface UpOptions {
   readonly sites?: number | readonly string[];
@@ -148,72 +145,6 @@ async function labExec({ io, global }: At, host: string, command: readonly strin
     io.err.write(stderr);
   }
   return exitCode;
-}
-
-/** The password is everybody's, so ssh need not ask for it. */
-async function labSsh(_at: At, name: string): Promise<number> {
-  const { hosts } = await current();
-  const host = hosts.find((one) => one.name === name);
-  if (!host)
-    throw new Failure(`There is no host ${name} in the lab.`, {
-      hint: `There are: ${hosts.map((one) => one.name).join(', ')}`,
-    });
-  const folder = mkdtempSync(join(tmpdir(), 'farweave-ssh-'));
-  const askpass = join(folder, 'askpass');
-  writeFileSync(askpass, `#!/bin/sh\necho ${host.password}\n`, { mode: 0o700 });
-  try {
-    const options = [
-      'StrictHostKeyChecking=no',
-      'UserKnownHostsFile=/dev/null',
-      'LogLevel=ERROR',
-      'PubkeyAuthentication=no',
-    ];
-    const args = [
-      ...options.flatMap((option) => ['-o', option]),
-      '-p',
-      String(host.port),
-      `${host.user}@${host.sshAddress}`,
-    ];
-    const env = { ...process.env, SSH_ASKPASS: askpass, SSH_ASKPASS_REQUIRE: 'force', DISPLAY: ':' };
-    const [code] = await once(spawn('ssh', args, { env, stdio: 'inherit' }), 'exit');
-    return typeof code === 'number' ? code : EXIT.failed;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-async function current(): Promise<lab.Lab> {
-  const found = await lab.status();
-  if (!found) throw new Failure('The lab is not up.', { hint: 'farweave lab up brings it up.' });
-  return found;
-}
-
-function show(at: At, { hosts, ...rest }: lab.Lab): void {
-  if (at.global.json) {
-    writeJson(at, { ...rest, hosts });
-    return;
-  }
-  const rows = hosts.map(({ name, site, sshAddress, port, release, state }) => [
-    name,
-    site,
-    `${sshAddress}:${port}`,
-    release,
-    state,
-  ]);
-  const { registry, delayMs, lossPercent, partitions, source, engine } = rest;
-  at.io.out.write(
-    `${[
-      ...table(rows),
-      '',
-      ...table([
-        ['Login', 'vagrant / vagrant, sudo with the same password'],
-        ['Registry', `${registry} (images ${source === 'published' ? 'as published' : 'built from packages'})`],
-        ['Line', `${delayMs} ms each way between data centers${lossPercent > 0 ? `, ${lossPercent} % lost` : ''}`],
-        ...partitions.map((ends) => ['Cut', ends.join(' | ')]),
-        ...(engine ? [['Engine', `DOCKER_HOST=${engine}`]] : []),
-      ]),
-    ].join('\n')}\n`,
-  );
 }
 
 async function done(at: At, title: string, work: (progress: (line: string) => void) => Promise<void>): Promise<number> {

@@ -61,7 +61,7 @@ export async function startWorker(
     cwd: folder,
   });
   for (const deadline = began + START_LIMIT; isAlive(process_) && Date.now() < deadline; await sleep(100)) {
-    if (await isPolled(connection, 'default', began)) return process_;
+    if (await isPolled(connection, { namespace: 'default', taskQueue: TASK_QUEUE }, began)) return process_;
   }
   throw new Failure('The worker does not start.', {
     details: lastLines(log.worker, 15),
@@ -71,11 +71,15 @@ export async function startWorker(
 }
 
 /** Whether any worker has asked for work since a moment, in milliseconds since 1970. */
-export async function isPolled(connection: Connection, namespace: string, since: number): Promise<boolean> {
+export async function isPolled(
+  connection: Connection,
+  { namespace, taskQueue }: { readonly namespace: string; readonly taskQueue: string },
+  since: number,
+): Promise<boolean> {
   const { pollers } = await connection.withDeadline(Date.now() + 5_000, () =>
     connection.workflowService.describeTaskQueue({
       namespace,
-      taskQueue: { name: TASK_QUEUE },
+      taskQueue: { name: taskQueue },
       taskQueueType: WORKFLOW_TASKS,
     }),
   );
