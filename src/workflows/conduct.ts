@@ -103,14 +103,10 @@ export class Conduct {
     const account = this.#account;
     if (account.stopped === 'cancelled' || this.#wish === 'undo' || this.#input.plan.onFailure !== 'pause')
       return false;
-    this.#wish = undefined;
+    // A wish may be there already: of somebody who saw the failure before the last step had finished.
     this.become('paused', `stopped: ${account.stopped}`);
-    const stopped = account.stopped;
     await this.#until(() => this.#wish !== undefined);
-    if (this.#wish !== 'again') {
-      account.stopped = account.stopped === 'cancelled' ? 'cancelled' : stopped;
-      return false;
-    }
+    if (account.stopped === 'cancelled' || this.#wish !== 'again') return false;
     this.#wish = undefined;
     account.forgive();
     return true;
@@ -131,6 +127,7 @@ export class Conduct {
 
   #pause(note: Note): void {
     this.#pausedBy = note;
+    this.#sites.paused = true;
     if (this.#spanning) this.#spanning.paused = true;
     this.#sites.tell(pauseSignal, note);
     if (this.#state === 'rolling') this.become('paused', `paused${said(note)}`);
@@ -138,6 +135,7 @@ export class Conduct {
 
   #resume(note: Note): void {
     this.#pausedBy = undefined;
+    this.#sites.paused = false;
     if (this.#spanning) this.#spanning.paused = false;
     this.#sites.tell(resumeSignal, note);
     if (this.#account.stopped !== undefined) this.#wish = 'again';

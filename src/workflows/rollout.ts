@@ -27,8 +27,8 @@ export async function rollout(input: RolloutInput): Promise<Outcome> {
     conduct.become('rolling', stages.map((stage) => stage.title).join(', '));
     account.doubt(stages, known);
     if (account.stopped === undefined) {
-      if (scope === 'site') await sites.run(n, stages, conduct.paused);
-      else await conduct.span(new Hosts(sites.input(stages, conduct.paused)));
+      if (scope === 'site') await sites.run(n, stages);
+      else await conduct.span(new Hosts(sites.input(stages)));
     }
     if (account.stopped === undefined) n++;
     else if (!(await conduct.triesAgain())) ending = conduct.wantsUndo ? 'undone' : stopOf(account, conduct);

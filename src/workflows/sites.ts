@@ -9,7 +9,16 @@ import {
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec, type Stage } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import { clipped, fenceFrom } from './activity.ts';
-import { haltSignal, type Ledger, type PlacedStage, type RolloutInput, type SiteInput, siteId } from './contract.ts';
+import {
+  haltSignal,
+  type Ledger,
+  type PlacedStage,
+  pauseSignal,
+  type RolloutInput,
+  resumeSignal,
+  type SiteInput,
+  siteId,
+} from './contract.ts';
 import { attributes } from './report.ts';
 import type { site } from './site.ts';
 
@@ -18,6 +27,7 @@ export class Sites {
   readonly #rollout: RolloutInput;
   readonly #account: Account;
   readonly #stages: ReadonlyMap<string, PlacedStage>;
+  paused = false;
   readonly #running = new Map<string, ChildWorkflowHandle<typeof site>>();
 
   constructor(rollout: RolloutInput, account: Account) {
@@ -39,12 +49,12 @@ export class Sites {
   /** Asks every host. What costs more than a look is asked for when something has changed. */
   async survey(): Promise<void> {
     const stages = this.stages().filter((stage) => stage.afterChange !== true);
-    await this.#inEvery('survey', stages, false, () => true);
+    await this.#inEvery('survey', stages, () => true);
   }
 
   /** Runs stages in every site that has work left, and waits for all, whatever becomes of one. */
-  async run(segment: number, stages: readonly PlacedStage[], paused: boolean): Promise<void> {
-    await this.#inEvery(segment, stages, paused, (input) => this.#hasWork(input));
+  async run(segment: number, stages: readonly PlacedStage[]): Promise<void> {
+    await this.#inEvery(segment, stages, (input) => this.#hasWork(input));
   }
 
   tell<Args extends [{ readonly by?: string }?]>(signal: SignalDefinition<Args, string>, ...args: Args): void {
@@ -52,7 +62,7 @@ export class Sites {
   }
 
   /** What some hosts have to do with some stages. */
-  input(stages: readonly PlacedStage[], paused = false, site = '', hosts = this.#rollout.plan.hosts): SiteInput {
+  input(stages: readonly PlacedStage[], site = '', hosts = this.#rollout.plan.hosts): SiteInput {
     const { plan, revision } = this.#rollout;
     const { firstExecutionRunId, startTime } = workflowInfo();
     const names = new Set(hosts.map((host) => host.name));
@@ -73,18 +83,17 @@ export class Sites {
       ledger: this.#ledgerOf(names, concerned),
       dirty: [...this.#account.dirty].filter((host) => names.has(host)),
       changed: this.#account.changed > 0 || plan.purpose === 'verify',
-      paused,
+      paused: this.paused,
     };
   }
 
   async #inEvery(
     segment: number | 'survey',
     stages: readonly PlacedStage[],
-    paused: boolean,
     wanted: (input: SiteInput) => boolean,
   ): Promise<void> {
     const inputs = [...Map.groupBy(this.#rollout.plan.hosts, (host) => host.site)]
-      .map(([name, members]) => this.input(stages, paused, name, members))
+      .map(([name, members]) => this.input(stages, name, members))
       .filter(wanted);
     await Promise.all(inputs.map((input) => this.#inSite(segment, input)));
   }
@@ -104,6 +113,7 @@ export class Sites {
         }),
       });
       this.#running.set(name, child);
+      this.#catchUp(child, input);
       this.#account.add(await child.result().finally(() => this.#running.delete(name)));
     } catch (error) {
       if (segment !== 'survey') this.#account.add(anything(input));
@@ -113,6 +123,12 @@ export class Sites {
     }
     this.weigh();
     if (segment !== 'survey' && this.#account.stopped !== undefined) this.tell(haltSignal);
+  }
+
+  /** What was told to all while this one was being started has passed it by. */
+  #catchUp(child: ChildWorkflowHandle<typeof site>, { paused }: SiteInput): void {
+    if (this.#account.stopped !== undefined) child.signal(haltSignal).catch(() => {});
+    else if (paused !== this.paused) child.signal(this.paused ? pauseSignal : resumeSignal).catch(() => {});
   }
 
   /** Too many parked hosts are a failure. A verification has no budget: it fails if anything is wrong. */

@@ -1,0 +1,111 @@
+/**
+ * Records what `replay.test.ts` replays: `TEMPORAL_CLI=… node test/replay/record.ts`.
+ * Add new recordings under a new name; leave the old ones, which stand for rollouts that are under way in the world.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { openVault } from '../../src/activities/vault.ts';
+import { findTemporal } from '../../src/client/dev/temporal-cli.ts';
+import { DIGEST_KEY, type Plan } from '../../src/plan/plan.ts';
+import { bundleWorkflows } from '../../src/worker/bundle.ts';
+import { createWorker } from '../../src/worker/create.ts';
+import { registerSearchAttributes } from '../../src/worker/search-attributes.ts';
+import {
+  applyUpdate,
+  clusterId,
+  pauseSignal,
+  progressQuery,
+  resumeSignal,
+  rolloutId,
+} from '../../src/workflows/contract.ts';
+import { Machines } from '../workflow/machines.ts';
+import { hostsOf, planOf, toys } from '../workflow/roles.ts';
+import { writeHistory } from './history.ts';
+
+const release = process.argv[2] ?? '0.1.0';
+const folder = join(import.meta.dirname, 'histories');
+const pass = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+Runtime.install({ logger: new DefaultLogger('ERROR') });
+const env = await TestWorkflowEnvironment.createLocal({
+  server: { executable: { type: 'existing-path', path: await findTemporal({ progress: console.log }) } },
+});
+await registerSearchAttributes(env.connection, 'default');
+const machines = new Machines();
+const state = await mkdtemp(join(tmpdir(), 'farweave-record-'));
+const vault = await openVault(state);
+const { client } = env;
+const taskQueue = 'record';
+const worker = await createWorker({
+  ...{ connection: env.nativeConnection, taskQueue, vault, roles: toys, connect: machines.connect, identity: 'worker' },
+  workflowBundle: await bundleWorkflows(),
+});
+
+await worker.runUntil(async () => {
+  await client.workflow.start('cluster', { workflowId: clusterId('old'), taskQueue, args: [{ name: 'old' }] });
+  const hosts = hostsOf(2, 1);
+  machines.of('vm1').write('srv/slow/pkg.install', '1');
+  machines.of('vm2').write('srv/fail/db.start', '1');
+
+  // Paused by hand, paused on a failure, tried again, done.
+  const first = await apply(planOf('old', hosts, { onFailure: 'pause' }));
+  await pass(500);
+  await first.signal(pauseSignal, { by: 'somebody' });
+  await pass(1_500);
+  await first.signal(resumeSignal, { by: 'somebody' });
+  while ((await first.query(progressQuery)).stuck !== true) await pass(50);
+  machines.of('vm2').remove('srv/fail');
+  await first.signal(resumeSignal, { by: 'somebody' });
+  await first.result();
+  await save('done', rolloutId('old', 1), `${rolloutId('old', 1)}:survey:site1`, `${rolloutId('old', 1)}:1:site2`);
+
+  // A step fails, and all that was changed is taken back.
+  machines.of('vm2').write('srv/fail/db.label', '1');
+  for (const name of ['vm1', 'vm2']) for (const file of ['zone', 'key']) machines.of(name).remove(`srv/${file}`);
+  await (await apply(planOf('old', hosts))).result().catch(() => {});
+  await save('undone', rolloutId('old', 2));
+
+  // Cancelled while a step runs; the retries of another are being waited for.
+  machines.of('vm1').write('srv/slow/db.label', '20');
+  const third = await apply(planOf('old', hosts, { patience: { CommandFailed: [60_000] } }));
+  await pass(2_500);
+  await third.cancel();
+  await third.result().catch(() => {});
+  await save('cancelled', rolloutId('old', 3));
+
+  await client.workflow.execute('look', {
+    workflowId: 'look:old:1',
+    taskQueue,
+    args: [{ plan: planOf('old', hosts), sealed: await sealed(), facts: {} }],
+  });
+  await save('look', 'look:old:1');
+  await save('cluster', clusterId('old'));
+});
+machines.remove();
+await rm(state, { recursive: true });
+await env.teardown();
+
+async function apply(plan: Plan) {
+  const indexes = Object.fromEntries(plan.hosts.map((host) => [host.name, host.index]));
+  const digest = JSON.stringify(plan).length.toString(16).padStart(12, '0');
+  const request = { plan, digest, basis: 0, knowledge: { indexes }, sealed: await sealed(), by: 'somebody' };
+  const { workflowId } = await client.workflow
+    .getHandle(clusterId('old'))
+    .executeUpdate(applyUpdate, { args: [request] });
+  return client.workflow.getHandle(workflowId);
+}
+
+async function sealed(): Promise<Record<string, string>> {
+  return { 'vm.password': await vault.seal('vagrant'), [DIGEST_KEY]: await vault.seal('a key') };
+}
+
+async function save(name: string, ...workflowIds: readonly string[]): Promise<void> {
+  for (const [n, workflowId] of workflowIds.entries()) {
+    const history = await client.workflow.getHandle(workflowId).fetchHistory();
+    const site = n > 0 ? `-${workflowId.split(':').slice(3).join('-')}` : '';
+    writeHistory(join(folder, `${release}-${name}${site}.json`), history);
+  }
+}
