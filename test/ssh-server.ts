@@ -6,7 +6,7 @@ import ssh2, { type AuthContext, type Connection } from 'ssh2';
 import type { Target } from '../src/ssh/host.ts';
 
 /** What a login tried, in order: the method, and what was sent with it. */
-export interface Attempt {
+interface Attempt {
   readonly method: string;
   readonly password?: string;
 }
@@ -39,7 +39,29 @@ export interface Server {
   close(): void;
 }
 
-const KEY = ssh2.utils.generateKeyPairSync('ed25519');
+/** ssh2 makes a key now and then that it cannot read itself. */
+export function keyPair(
+  kind: 'ed25519' | 'ecdsa',
+  passphrase?: string,
+): { readonly private: string; readonly public: string } {
+  const { generateKeyPairSync: generate } = ssh2.utils;
+  const ed25519 = () =>
+    passphrase === undefined
+      ? generate('ed25519')
+      : generate('ed25519', { passphrase, cipher: 'aes256-cbc', rounds: 4 });
+  for (;;) {
+    try {
+      const pair = kind === 'ecdsa' ? generate('ecdsa', { bits: 256 }) : ed25519();
+      const [secret, open] = [ssh2.utils.parseKey(pair.private, passphrase), ssh2.utils.parseKey(pair.public)];
+      if (secret instanceof Error || open instanceof Error) continue;
+      if (open.verify('proof', secret.sign('proof')) === true) return pair;
+    } catch {
+      // the same
+    }
+  }
+}
+
+const KEY = keyPair('ed25519');
 
 /** A machine in this process that runs what it is told in a real shell, with a sudo of its own, for any user. */
 export async function createServer(options: ServerOptions = {}): Promise<Server> {

@@ -42,7 +42,7 @@ export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
     ['host-ecdsa', 'ecdsa'],
     ['user', 'ed25519'],
   ] as const)
-    execFileSync('ssh-keygen', ['-q', '-t', kind, '-N', '', '-f', join(folder, name)]);
+    execFileSync('/usr/bin/ssh-keygen', ['-q', '-t', kind, '-N', '', '-f', join(folder, name)]);
   writeFileSync(
     join(folder, 'config'),
     [

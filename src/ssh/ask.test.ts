@@ -1,10 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createSshd, type Sshd } from '../../test/sshd.ts';
 import { type Command, secret, sh } from './command.ts';
 import { printable } from './errors.ts';
 import type { Host, Values } from './host.ts';
 import { createPool, type Pool } from './pool.ts';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 let sshd: Sshd;
 let pool: Pool;
@@ -96,9 +98,8 @@ describe('asking', () => {
   );
 
   test('shows secrets in no argument and no environment', async () => {
-    const seeing = one({ text: 'x=$fw_x_raw; sleep 0.6; printf %s "$x"' }, { fw_x_raw: 'tr0ub4d0ur' });
-    await pause(300);
-    expect(sshd.processes('sleep 0.6')).toHaveLength(1);
+    const seeing = one({ text: 'x=$fw_x_raw; sleep 1.0601; printf %s "$x"' }, { fw_x_raw: 'tr0ub4d0ur' });
+    while (sshd.processes('sleep 1.0601').length === 0) await pause(20);
     expect(sshd.shows('tr0ub4d0ur')).toBe(false);
     expect((await seeing)?.stdout).toBe('tr0ub4d0ur');
   });

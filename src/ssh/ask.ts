@@ -84,7 +84,7 @@ kill -KILL 0
 }
 
 /** The same for every host, whoever logged in and however. */
-export const PRELUDE = `PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 LC_ALL=C.UTF-8 HOME="\${HOME:-/root}"
+const PRELUDE = `PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 LC_ALL=C.UTF-8 HOME="\${HOME:-/root}"
 export PATH LANG LC_ALL HOME
 umask 022
 cd /`;

@@ -1,11 +1,12 @@
 import net from 'node:net';
-import ssh2 from 'ssh2';
-import { afterEach, describe, expect, test } from 'vitest';
-import { createServer, type Server, type ServerOptions } from '../../test/ssh-server.ts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { createServer, keyPair, type Server, type ServerOptions } from '../../test/ssh-server.ts';
 import { freePort } from '../../test/sshd.ts';
 import { fingerprint, type Link, openLink } from './connection.ts';
 import { AuthenticationFailed, HostKeyChanged, type SshError, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const closing: (() => void)[] = [];
 afterEach(() => {
@@ -30,7 +31,7 @@ const failure = (target: Target, readyTimeout?: number): Promise<SshError> =>
     (error: SshError) => error,
   );
 
-const LOCKED = ssh2.utils.generateKeyPairSync('ed25519', { passphrase: 'open', cipher: 'aes256-cbc', rounds: 16 });
+const LOCKED = keyPair('ed25519', 'open');
 
 const at = (port: number): Target => ({ name: 'vm0', address: '127.0.0.1', port, user: 'root', password: 'x' });
 
@@ -115,11 +116,7 @@ describe('a host key', () => {
   });
 
   test('may be pinned by any kind that the host has, though Ed25519 is what we ask for first', async () => {
-    const keys = (['ed25519', 'ecdsa'] as const).map((kind) =>
-      kind === 'ecdsa'
-        ? ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 })
-        : ssh2.utils.generateKeyPairSync('ed25519'),
-    );
+    const keys = [keyPair('ed25519'), keyPair('ecdsa')];
     const [ed25519, ecdsa] = keys.map(({ public: key }) => fingerprint(Buffer.from(key.split(' ')[1] ?? '', 'base64')));
     const { target } = await server({ password: 'right', hostKeys: keys.map((key) => key.private) });
     expect((await login(target)).hostKey).toBe(ed25519);

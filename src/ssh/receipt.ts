@@ -14,7 +14,7 @@ export function find(receipt: string): Command {
 /**
  * The script, with a receipt left first: before-images, the receipt by one rename, then the change. There is no moment
  * at which a change has no receipt, and a later attempt keeps the first one's images instead of a half-changed file's.
- * Exits with 73, nothing changed, if the receipt cannot be left.
+ * If the receipt cannot be left, nothing is changed, and the exit code is 28 (ENOSPC) on a full disk, 73 otherwise.
  */
 export function leave(receipt: string, change: Script): Command {
   const to = folderOf(receipt);
@@ -33,7 +33,7 @@ find . -type f -exec sync {} +
 sync .
 mv -T ${next} ${to}
 sync .. )
-[ -d ${to} ] || exit 73
+[ -d ${to} ] || exit $(df -Pk / ${FOLDER} 2>/dev/null | tail -n 1 | { read -r _ _ _ free _; [ "$free" -lt 64 ] && echo 28 || echo 73; })
 fi
 ${change}`;
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
@@ -51,6 +51,8 @@ const failure = (running: Promise<unknown>): Promise<SshError> =>
     (error: SshError) => error,
   );
 
+/** No two runs of these tests look for the same process. */
+const nap = () => `sleep ${(8000 + Math.random()).toFixed(12)}`;
 const folder = ({ key }: Job) => `${sshd.options.state}/jobs/${key}`;
 /** A file that a script can count its runs in. */
 const counting = () => `${sshd.folder}/count-${randomBytes(4).toString('hex')}`;
@@ -65,7 +67,7 @@ async function until(holds: () => boolean, what: string): Promise<void> {
 
 async function through(options: PoolOptions = {}) {
   const relay = await createRelay(sshd.port);
-  const own = createPool({ ...sshd.options, keepalive: 200, ...options });
+  const own = createPool({ ...sshd.options, keepalive: 500, ...options });
   closing.push(
     () => relay.close(),
     () => own.close(),
@@ -121,6 +123,22 @@ describe('a job', () => {
     }
   });
 
+  test('runs once though a starter was killed and left a supervisor that comes late', async () => {
+    const file = counting();
+    const once = job(`echo run >> ${file}; sleep 0.5`);
+    const following = host.run(once);
+    await until(() => count(file) === 1, 'it runs');
+    const late = () => {
+      // As the killed starter would have left it: its script is there, and its supervisor begins.
+      writeFileSync(`${folder(once)}/script`, `# hash\necho run >> ${file}\n`);
+      const { state } = sshd.options;
+      return spawnSync('/bin/sh', [`${folder(once)}/run`, once.key, '9', '99', '1', '1', state, folder(once)]).status;
+    };
+    expect([late(), count(file)]).toEqual([0, 1]);
+    await following;
+    expect([late(), count(file)]).toEqual([0, 1]);
+  });
+
   test('hands on 5 MB of binary log byte by byte, and answers with the last 64 KiB', async () => {
     const { watch, log } = collect();
     const output = await host.run(
@@ -153,8 +171,9 @@ describe('a job', () => {
   });
 
   test('takes its background processes with it when it ends', async () => {
-    expect((await host.run(job('sleep 8111 & setsid sleep 8112 & echo hi; exit 5'))).exitCode).toBe(5);
-    expect([...sshd.processes('sleep 8111'), ...sshd.processes('sleep 8112')]).toEqual([]);
+    const long = nap();
+    expect((await host.run(job(`${long} & setsid ${long} & echo hi; exit 5`))).exitCode).toBe(5);
+    expect(sshd.processes(long)).toEqual([]);
   });
 
   test('says that it lives, silent or not', async () => {
@@ -192,7 +211,8 @@ describe('a job whose link breaks', () => {
     }
     expect(await running).toMatchObject({ exitCode: 7, stdout: lines });
     expect(log().toString()).toBe(lines);
-    expect([count(file), relay.connections]).toEqual([1, 4]);
+    expect(count(file)).toBe(1);
+    expect(relay.connections).toBeGreaterThan(2);
   });
 
   test('is followed though the link falls silent instead of breaking, and heartbeats go on meanwhile', async () => {
@@ -202,7 +222,7 @@ describe('a job whose link breaks', () => {
     const running = over.run(job(ticking(file)), { onAlive: () => alive++ });
     await pause(700);
     relay.freeze();
-    await pause(2_500);
+    await pause(4_000);
     relay.thaw();
     expect(await running).toMatchObject({ exitCode: 7, stdout: lines });
     expect(count(file)).toBe(1);
@@ -268,15 +288,14 @@ describe('a job whose link breaks', () => {
 
 describe('a job that is to end early', () => {
   test('is gone, all of it, when its cancellation is reported', async () => {
+    const long = nap();
     const cancel = new AbortController();
-    const stubborn = job(
-      'echo begun; trap "" TERM; sh -c "sleep 8121; :" & setsid sleep 8121 & while :; do sleep 0.1; done',
-    );
+    const stubborn = job(`echo begun; trap "" TERM; sh -c "${long}; :" & setsid ${long} & while :; do sleep 0.1; done`);
     const running = failure(host.run(stubborn, { cancel: cancel.signal }));
-    await until(() => sshd.processes('sleep 8121').length >= 2, 'it runs');
+    await until(() => sshd.processes(long).length >= 2, 'it runs');
     cancel.abort();
     expect(await running).toMatchObject({ code: 'Cancelled', log: 'begun\n' });
-    expect(sshd.processes('sleep 8121')).toEqual([]);
+    expect(sshd.processes(long)).toEqual([]);
     expect(sshd.processes(stubborn.key)).toEqual([]);
     expect(await failure(host.run(stubborn))).toMatchObject({ code: 'Cancelled' });
   });
@@ -290,24 +309,26 @@ describe('a job that is to end early', () => {
   });
 
   test('is cancelled over a new link when the old one is gone', async () => {
+    const long = nap();
     const { relay, host: over } = await through();
     const cancel = new AbortController();
-    const running = failure(over.run(job('sleep 8122'), { cancel: cancel.signal }));
-    await until(() => sshd.processes('sleep 8122').length > 0, 'it runs');
+    const running = failure(over.run(job(long), { cancel: cancel.signal }));
+    await until(() => sshd.processes(long).length > 0, 'it runs');
     relay.cut();
     cancel.abort();
     expect(await running).toMatchObject({ code: 'Cancelled' });
-    expect(sshd.processes('sleep 8122')).toEqual([]);
+    expect(sshd.processes(long)).toEqual([]);
   });
 
   test('is ended by the host itself when its time is over, with nobody there', async () => {
+    const long = nap();
     const lone = createPool(sshd.options);
-    const late = job('echo begun; sleep 8123; echo never', { timeout: 1_000 });
+    const late = job(`echo begun; ${long}; echo never`, { timeout: 1_000 });
     const detached = failure((await lone.connect(sshd.target)).run(late));
-    await until(() => sshd.processes('sleep 8123').length > 0, 'it runs');
+    await until(() => sshd.processes(long).length > 0, 'it runs');
     await lone.close();
     expect(await detached).toMatchObject({ code: 'Detached' });
-    await until(() => sshd.processes('sleep 8123').length === 0, 'it is ended');
+    await until(() => sshd.processes(long).length === 0, 'it is ended');
     expect(await failure(host.run(late))).toMatchObject({ code: 'TimedOut', log: 'begun\n' });
   });
 
@@ -324,24 +345,26 @@ describe('a job that is to end early', () => {
   });
 
   test('is lost, and never started again, when its supervisor is killed', async () => {
+    const long = nap();
     const file = counting();
-    const doomed = job(`echo run >> ${file}; echo begun; sleep 8124`);
+    const doomed = job(`echo run >> ${file}; echo begun; ${long}`);
     const running = failure(host.run(doomed));
-    await until(() => sshd.processes('sleep 8124').length > 0, 'it runs');
+    await until(() => sshd.processes(long).length > 0, 'it runs');
     process.kill(Number(readFileSync(`${folder(doomed)}/pid`, 'utf8')), 'SIGKILL');
     expect(await running).toMatchObject({ code: 'JobLost', log: 'begun\n' });
-    await until(() => sshd.processes('sleep 8124').length === 0, 'nothing of it is left');
+    await until(() => sshd.processes(long).length === 0, 'nothing of it is left');
     expect(await failure(host.run(doomed))).toMatchObject({ code: 'JobLost' });
     expect(count(file)).toBe(1);
   });
 
   test('is lost when the host shuts down under it', async () => {
-    const interrupted = job('sleep 8125');
+    const long = nap();
+    const interrupted = job(long);
     const running = failure(host.run(interrupted));
-    await until(() => sshd.processes('sleep 8125').length > 0, 'it runs');
+    await until(() => sshd.processes(long).length > 0, 'it runs');
     process.kill(Number(readFileSync(`${folder(interrupted)}/pid`, 'utf8')), 'SIGTERM');
     expect(await running).toMatchObject({ code: 'JobLost' });
-    expect(sshd.processes('sleep 8125')).toEqual([]);
+    expect(sshd.processes(long)).toEqual([]);
   });
 });
 

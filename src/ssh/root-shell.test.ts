@@ -1,9 +1,11 @@
-import { afterEach, describe, expect, test } from 'vitest';
-import { createServer, type Server, type ServerOptions } from '../../test/ssh-server.ts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { createServer, keyPair, type Server, type ServerOptions } from '../../test/ssh-server.ts';
 import { sh } from './command.ts';
 import { type SshError, SudoRefused } from './errors.ts';
 import type { Target } from './host.ts';
 import { createPool } from './pool.ts';
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const closing: (() => void)[] = [];
 afterEach(() => {
@@ -71,8 +73,7 @@ describe('becoming root', () => {
   test('says that a password is needed where none is known', async () => {
     const it = await server({ sudo: 'right', methods: ['keyboard-interactive', 'publickey'] });
     const { password: _, ...target } = it.target;
-    const { default: ssh2 } = await import('ssh2');
-    const privateKey = ssh2.utils.generateKeyPairSync('ed25519').private;
+    const privateKey = keyPair('ed25519').private;
     expect(await refusal({ ...target, privateKey })).toMatchObject({
       code: 'SudoRefused',
       message: expect.stringContaining('none is given'),

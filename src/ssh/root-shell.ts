@@ -134,3 +134,24 @@ export class RootShell {
     if (this.alive) this.#channel.close();
   }
 }
+
+/** A shell that is not there in time is let go when it comes. Rejects with the signal's reason. */
+export async function unlessAborted(opening: Promise<RootShell>, signal: AbortSignal): Promise<RootShell> {
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
+  });
+  try {
+    return await Promise.race([opening, aborted]);
+  } catch (error) {
+    opening.then(
+      (unwanted) => unwanted.destroy(),
+      () => {},
+    );
+    throw error;
+  } finally {
+    if (stop) signal.removeEventListener('abort', stop);
+  }
+}

@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { assignments } from './ask.ts';
+import { quote } from './command.ts';
+import { Fenced, KeyConflict, LinkLost, NoSpace, ProtocolError, printable, type SshError } from './errors.ts';
+import type { Job, Target } from './host.ts';
+import type { Log } from './log.ts';
+import type { RootShell } from './root-shell.ts';
+
+/** How jobs are kept on a host. */
+export interface JobOptions {
+  /** Folder of jobs and fence. */
+  readonly state: string;
+  /** Folder for scripts, which may hold secrets; used where the folder above it is in memory. */
+  readonly volatile: string;
+  /** Seconds between TERM and KILL. */
+  readonly grace: number;
+  /** Days that an ended job is kept: longer than anybody may come back for it, since a job forgotten can run again. */
+  readonly keepDays: number;
+  /** Bytes of log that a host keeps of a job; the job goes on beyond it. */
+  readonly logLimit: number;
+  /** Milliseconds for which a lost job's host is sought again. */
+  readonly reconnect: number;
+}
+
+const read = (name: string) => readFileSync(new URL(`./remote/${name}`, import.meta.url), 'utf8');
+const BOOTSTRAP = read('bootstrap.sh');
+const SUPERVISOR = read('supervisor.sh');
+
+/** As the host's supervisor wrote it: `exit 0 log=12 cut=0`. */
+export interface End {
+  readonly state: string;
+  readonly code: number;
+  readonly cut: boolean;
+}
+
+/** What a conversation is about; the log goes on over all of them. */
+interface Topic {
+  readonly target: Target;
+  readonly job: Job;
+  readonly log: Log;
+  readonly options: JobOptions;
+}
+
+/** One conversation with the host: it says how it goes, sends the log, and how it ended. */
+export function converse(
+  shell: RootShell,
+  op: 'start' | 'cancel',
+  { target, job, log, options }: Topic,
+  alive: () => void,
+  signal: AbortSignal,
+): Promise<End> {
+  const hash = createHash('sha256').update(job.script.text).digest('hex');
+  // The hash goes with the script, in one file: whoever starts it knows which one it is.
+  const script = `# ${hash}\nexec 9<&-\n${assignments(job.values)}\n${job.script.text}\n`;
+  const settings = {
+    op,
+    key: job.key,
+    hash,
+    from: log.begin(),
+    limit: Math.max(1, Math.ceil(job.timeout / 1000)),
+    blocks: Math.ceil(options.logLimit / 512),
+    grace: options.grace,
+    days: options.keepDays,
+    fence: job.fence,
+    length: Buffer.byteLength(script),
+    state: options.state,
+    volatile: options.volatile,
+    supervisor: SUPERVISOR,
+  };
+  const set = Object.entries(settings).map(([name, value]) => `${name}=${quote(value)}`);
+  return new Promise((resolve, reject) => {
+    const words = new Words();
+    const aborted = () => {
+      shell.destroy();
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', aborted);
+    if (signal.aborted) return aborted();
+    shell.start(`${set.join('\n')}\n${BOOTSTRAP}`, op === 'start' ? script : '', {
+      out: (chunk) => log.take(chunk),
+      err: (chunk) => {
+        if (words.take(chunk)) alive();
+      },
+    });
+    void shell.ended.then(({ code, signal: by }) => {
+      signal.removeEventListener('abort', aborted);
+      if (words.error) return reject(errorOf(target, job, words.error));
+      if (words.end) {
+        if (log.at < words.end.size) return reject(new LinkLost(target, `has more log than it sent`));
+        return resolve(words.end);
+      }
+      // Without a word at the end the follower was cut off, or killed: the job itself may be well.
+      const said = printable(words.rest.trim()).slice(-500);
+      reject(
+        code === undefined || code === 0 || words.attached
+          ? new LinkLost(target, `the connection broke while following a job${by === undefined ? '' : ` (${by})`}`)
+          : new ProtocolError(target, `the job could not be started (exit code ${code}): ${said}`),
+      );
+    });
+  });
+}
+
+function errorOf(target: Target, job: Job, [kind, ...rest]: readonly string[]): SshError {
+  if (kind === 'conflict') return new KeyConflict(target, job.key);
+  if (kind === 'fenced') return new Fenced(target, job.fence, Number(rest[0]));
+  if (kind === 'full') return new NoSpace(target, `no space left in ${rest.join(' ')}`);
+  return new ProtocolError(target, `cannot ${rest.join(' ')}`, 'Look at the host: the file system may be read-only.');
+}
+
+/** Our own words among what comes on stderr. */
+class Words {
+  attached = false;
+  error: readonly string[] | undefined;
+  end: (End & { readonly size: number }) | undefined;
+  rest = '';
+  #line = '';
+
+  /** Whether the host said that the job is there. */
+  take(chunk: Buffer): boolean {
+    const lines = (this.#line + chunk.toString()).split('\n');
+    this.#line = lines.pop()?.slice(-4096) ?? '';
+    let heard = false;
+    for (const line of lines) {
+      const [mark, word, ...more] = line.split(' ');
+      if (mark !== 'FW1') this.rest = `${this.rest}${line}\n`.slice(-4096);
+      else if (word === 'error') this.error = more;
+      else if (word === 'end') this.#ended(more.join(' '));
+      else heard = this.attached = true;
+    }
+    return heard;
+  }
+
+  #ended(words: string): void {
+    const [, state = '', code, size, cut] = /^(\w+) ?(\d*) log=(\d+) cut=(\d+)/.exec(words) ?? [];
+    this.end = { state, code: Number(code || 0), size: Number(size), cut: cut !== '0' };
+  }
+}
