@@ -12,7 +12,11 @@ export function hostAt(index: number, address = `192.0.2.${10 + index}`): HostSp
 
 /** The network as it is by default. */
 export const network: Network = {
-  ...{ driver: 'wireguard', range: '10.200.0.0/16', prefix: 24, domain: 'farweave.local', mtu: 1320 },
+  driver: 'wireguard',
+  range: '10.200.0.0/16',
+  prefix: 24,
+  domain: 'farweave.local',
+  mtu: 1320,
 };
 
 /** What a command answered. */

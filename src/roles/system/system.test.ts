@@ -65,7 +65,9 @@ test('a machine is quiet when neither cloud-init nor package work goes on', () =
 test('a package index is missing, old, or fresh', () => {
   expect(index.judge(said(''), host, { hours: 24 }, {})).toEqual({ is: 'yes' });
   expect(index.judge(said('old\n'), host, { hours: 24 }, {})).toEqual({
-    ...{ is: 'no', now: 'old', wanted: 'younger than 24 hours' },
+    is: 'no',
+    now: 'old',
+    wanted: 'younger than 24 hours',
   });
 });
 
@@ -81,7 +83,8 @@ describe('system.upgrade', () => {
 
   test('is unknown where apt cannot say', () => {
     expect(upgrade.judge(said('', 100, 'E: broken\n'), host, {}, {})).toEqual({
-      ...{ is: 'unknown', why: 'apt-get: E: broken' },
+      is: 'unknown',
+      why: 'apt-get: E: broken',
     });
   });
 
@@ -96,15 +99,23 @@ describe('packages', () => {
   test('are judged by name, and those that are missing are named', () => {
     expect(judgeInstalled(said('curl\nprocps\n'), ['curl', 'procps'])).toEqual({ is: 'yes' });
     expect(judgeInstalled(said('curl\n'), ['curl', 'procps', 'kmod'])).toEqual({
-      ...{ is: 'no', now: 'without procps, kmod', wanted: 'curl, procps, kmod installed' },
+      is: 'no',
+      now: 'without procps, kmod',
+      wanted: 'curl, procps, kmod installed',
     });
   });
 
   test('are installed without a question, and without a service being restarted behind the rollout', () => {
     const { text } = installing('test.install', ['curl']);
     for (const part of [
-      ...['DEBIAN_FRONTEND=noninteractive', 'NEEDRESTART_SUSPEND=1', 'APT_LISTCHANGES_FRONTEND=none'],
-      ...['--force-confdef', '--force-confold', 'DPkg::Lock::Timeout=', 'exit 75', 'exit 28'],
+      'DEBIAN_FRONTEND=noninteractive',
+      'NEEDRESTART_SUSPEND=1',
+      'APT_LISTCHANGES_FRONTEND=none',
+      '--force-confdef',
+      '--force-confold',
+      'DPkg::Lock::Timeout=',
+      'exit 75',
+      'exit 28',
     ]) {
       expect(text).toContain(part);
     }
@@ -149,6 +160,7 @@ describe('unattended upgrades', () => {
 test('a reboot that is due is a fact, not a failure', () => {
   expect(reboot.judge(said(''), host, {}, {})).toEqual({ is: 'yes', facts: { 'system.rebootRequired': 'no' } });
   expect(reboot.judge(said('for linux-image-amd64 \n'), host, {}, {})).toEqual({
-    ...{ is: 'yes', facts: { 'system.rebootRequired': 'for linux-image-amd64' } },
+    is: 'yes',
+    facts: { 'system.rebootRequired': 'for linux-image-amd64' },
   });
 });

@@ -7,8 +7,18 @@ import { type Mesh, peersOf, tunnel } from './tunnel.ts';
 
 const [host, ...others] = [hostAt(0), hostAt(1), hostAt(2, '2001:db8::12')] as const;
 const mesh: Mesh = {
-  ...{ network, port: 51820, keepalive: 25 },
-  hosts: Object.fromEntries([host, ...others].map(({ name, index, address }) => [name, { index, address }])),
+  network,
+  port: 51820,
+  keepalive: 25,
+  hosts: Object.fromEntries(
+    [host, ...others].map(({ name, index, address }) => [
+      name,
+      {
+        index,
+        address,
+      },
+    ]),
+  ),
 };
 const keys = { vm0: 'k0=', vm1: 'k1=', vm2: 'k2=' };
 const facts = { 'wireguard.publicKey': keys };
