@@ -8,7 +8,7 @@ import { ensureImage } from './image-cache.ts';
 import { applyLine } from './line.ts';
 import { withLock } from './lock.ts';
 import { containerOf, labelOf, namesOf } from './names.ts';
-import { findEngine, findRunningEngine, stopIdleEngine } from './own-engine.ts';
+import { findEngine, findRunningEngine, isOwnEngine, stopIdleEngine } from './own-engine.ts';
 import { applyPartitions } from './partition.ts';
 import { cacheFolder, labId } from './place.ts';
 import { type Progress, step } from './progress.ts';
@@ -46,6 +46,7 @@ export async function up(options: LabOptions): Promise<Lab> {
   return withLock(lockFile, progress, async () => {
     const old = readState();
     const engine = await findEngine(progress, old?.engine);
+    if (!old) await removeObjects(engine); // of a lab whose state was lost: nothing says any more how it was meant to be
     const state = await plan(engine, old, options);
     writeState(state);
     signal?.throwIfAborted();
@@ -75,7 +76,10 @@ export async function up(options: LabOptions): Promise<Lab> {
 export async function down(options: { progress: Progress }): Promise<void> {
   const { progress } = options;
   await withLock(lockFile, progress, async () => {
-    const engine = await findRunningEngine(engineOfState());
+    const host = engineOfState();
+    // The lab's own engine may have ended with the machine, but what it holds is still on the disk.
+    const engine = isOwnEngine(host) ? await findEngine(progress, host) : await findRunningEngine(host);
+    if (!engine && host !== undefined) progress('the Docker engine of this lab does not answer: nothing to remove');
     if (engine) {
       await step(progress, `removing lab ${labId}`, () => removeObjects(engine));
       await stopIdleEngine(engine, progress);

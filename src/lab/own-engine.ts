@@ -42,6 +42,11 @@ export async function findEngine(progress: Progress, preferred?: string): Promis
   return (preferred === undefined ? await connect('') : undefined) ?? (await startOwnEngine(progress));
 }
 
+/** True for the engine that the lab starts itself, wherever its lab is. */
+export function isOwnEngine(host: string | undefined): boolean {
+  return host === socket;
+}
+
 /** The running engine that holds the lab, without starting anything. */
 export async function findRunningEngine(preferred?: string): Promise<Engine | undefined> {
   for (const host of preferred === undefined ? ['', socket] : [preferred]) {
@@ -57,7 +62,8 @@ export async function stopIdleEngine(engine: Engine, progress: Progress): Promis
   await withLock(lockFile, progress, async () => {
     const record = readRecord();
     const labs = await engine.docker(['ps', '-aq', '--filter', 'label=farweave.lab']);
-    if (!record || labs.trim() !== '') return;
+    const running = await engine.docker(['ps', '-q']); // whatever else somebody runs in it
+    if (!record || labs.trim() !== '' || running.trim() !== '') return;
     await step(progress, 'stopping the Docker engine that the lab had started', async () => {
       await stopProcess(record);
       await removeFirewallChains(record);
@@ -75,7 +81,7 @@ async function startOwnEngine(progress: Progress): Promise<Engine> {
     mkdirSync(dataRoot, { recursive: true });
     mkdirSync(runFolder, { recursive: true });
     rmSync(join(runFolder, 'docker.pid'), { force: true });
-    const before = await firewallBefore();
+    const before = readRecord() ?? (await firewallBefore()); // an engine that crashed has left its changes
     const mark = startDetached(
       [
         'dockerd',
@@ -87,7 +93,7 @@ async function startOwnEngine(progress: Progress): Promise<Engine> {
       ],
       logFile,
     );
-    writeFileSync(recordFile, JSON.stringify({ ...mark, ...before } satisfies EngineRecord));
+    writeFileSync(recordFile, JSON.stringify({ ...before, ...mark } satisfies EngineRecord));
     return step(progress, 'starting a Docker engine for the lab', async () => {
       for (let tries = 0; tries < 300 && isAlive(mark); tries++) {
         const engine = existsSync(join(runFolder, 'docker.sock')) ? await connect(socket) : undefined;

@@ -1,11 +1,12 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { attempt, run } from './command.ts';
 import { LabError } from './errors.ts';
 import { type Progress, step } from './progress.ts';
 
-/** A program the lab calls and the Debian package that brings it. */
-export interface Requirement {
+/** What the lab needs here and the Debian package that brings it. */
+interface Requirement {
+  /** A program to be found on the PATH, or a file. */
   program: string;
   package: string;
 }
@@ -19,6 +20,7 @@ export const engineRequirements: readonly Requirement[] = [
 
 export const packageBuildRequirements: readonly Requirement[] = [
   { program: 'debootstrap', package: 'debootstrap' },
+  { program: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring' },
   { program: 'npm', package: 'npm' },
   { program: 'python3', package: 'python3' },
 ];
@@ -43,7 +45,8 @@ export function isRoot(): boolean {
   return process.platform === 'linux' && process.getuid?.() === 0;
 }
 
-export function onPath(program: string): boolean {
+function onPath(program: string): boolean {
+  if (program.startsWith('/')) return existsSync(program);
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.some((folder) => {
     try {
