@@ -36,6 +36,12 @@ export const BRIDGE = 'farweave';
 export const BRIDGE_INTERFACE = 'farweave0';
 export const MESH_INTERFACE = 'fw0';
 
+/**
+ * On every host: where its containers ask for names. Docker's own server between them and ours would answer a host name
+ * that several hosts have with the container on the same host alone.
+ */
+export const RESOLVER = '/etc/farweave/resolv.conf';
+
 /** Fixed places of containers in their host's subnet. The host's own addresses are the first (bridge) and the last (mesh) one. */
 export const SLOTS = { mongodb: 10, nodebb: 20 } as const;
 

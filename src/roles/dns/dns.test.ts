@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { applied, contextOf, hostAt, network, said } from '../../../test/applied.ts';
 import { docker } from '../docker/index.ts';
+import { joining, SLOTS } from '../network.ts';
 import type { Role } from '../role.ts';
 import { dns } from './index.ts';
 import { answers, serve } from './operations.ts';
@@ -19,6 +20,13 @@ describe('dns.serve', () => {
     expect(text).toContain('local=/farweave.local/\n');
   });
 
+  test('is what containers ask, by a file that they mount', () => {
+    expect(text).toContain('nameserver 10.200.1.1\nsearch farweave.local\n');
+    expect(joining(network, host, 'node1', SLOTS.mongodb)).toContain(
+      '--mount=type=bind,source=/etc/farweave/resolv.conf,target=/etc/resolv.conf,readonly',
+    );
+  });
+
   test('runs what it was started with, so that a change shows until it is started anew', () => {
     expect(text).toContain('ExecStartPre=/bin/cp /etc/farweave/dns.conf /etc/farweave/dns.hosts /run/farweave-dns/');
     expect(JSON.stringify(serve.probe(host, args, {}))).toContain(
@@ -30,6 +38,7 @@ describe('dns.serve', () => {
     expect(saves).toEqual([
       '/etc/farweave/dns.conf',
       '/etc/farweave/dns.hosts',
+      '/etc/farweave/resolv.conf',
       '/etc/systemd/system/farweave-dns.service',
       '/etc/systemd/system/multi-user.target.wants/farweave-dns.service',
     ]);

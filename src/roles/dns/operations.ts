@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { holds, script, sh, writing } from '../../ssh/command.ts';
-import { gateway, networkArgs } from '../network.ts';
+import { gateway, networkArgs, RESOLVER } from '../network.ts';
 import { no, operation, yes } from '../operation.ts';
 import { packagesInstalled } from '../system/packages.ts';
 import { judgeAmiss, type Service, serviceAmiss, serviceRestored, serving } from '../system/services.ts';
@@ -55,11 +55,18 @@ export const serve = operation('dns.serve', Names, {
   restored: () => serviceRestored(SERVICE.unit),
   probe: (host, args) => sh`if ! ${holds(CONFIG, config(host, args))}; then echo 'another configuration'; fi
 if ! ${holds(HOSTS, hosts(args))}; then echo 'other names'; fi
+if ! ${holds(RESOLVER, resolver(host, args))}; then echo 'containers ask elsewhere'; fi
 if ! cmp -s ${CONFIG} ${LOADED}/dns.conf || ! cmp -s ${HOSTS} ${LOADED}/dns.hosts; then echo 'not started with them'; fi
 ${serviceAmiss(SERVICE)}`,
   judge: (output, _, args) =>
     judgeAmiss(output, `${Object.keys(args.names).length} names under ${args.network.domain}`),
-  apply: (host, args) => script(writing(CONFIG, config(host, args)), writing(HOSTS, hosts(args)), serving(SERVICE)),
+  apply: (host, args) =>
+    script(
+      writing(CONFIG, config(host, args)),
+      writing(HOSTS, hosts(args)),
+      writing(RESOLVER, resolver(host, args)),
+      serving(SERVICE),
+    ),
 });
 
 /** Every name with all its addresses, asked as a container would. */
@@ -107,4 +114,15 @@ function hosts({ network, names }: Names): string {
     addresses.map((address) => `${address} ${name}.${network.domain}\n`),
   );
   return ['# Written by Farweave.\n', ...lines].join('');
+}
+
+/** What containers find as /etc/resolv.conf. */
+function resolver(host: HostSpec, { network }: Names): string {
+  return [
+    '# Written by Farweave.',
+    `nameserver ${gateway(network, host)}`,
+    `search ${network.domain}`,
+    'options timeout:2 attempts:3',
+    '',
+  ].join('\n');
 }
