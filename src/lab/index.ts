@@ -13,7 +13,6 @@ export { LabError } from './errors.ts';
 export { delay, heal, kill, partition, reboot, start } from './faults.ts';
 export { down, type LabOptions, up } from './lab.ts';
 export { CONTROLLER } from './partition.ts';
-export type { Progress } from './progress.ts';
 export type { Capture, SniffOptions } from './sniff.ts';
 export type { HostRelease } from './state.ts';
 export type { Lab, LabHost } from './view.ts';
@@ -32,7 +31,10 @@ export async function exec(host: string, argv: readonly string[], input: { stdin
   return engine.attempt(['exec', ...interactive, containerOf(state.id, host), ...argv], input);
 }
 
-/** Adds a host to a data center (a new one, if none has that name); returns it when it is up. */
+/**
+ * Adds a host to a data center (a new one, if none has that name); returns it when it is up.
+ * @public
+ */
 export async function addHost(
   site: string,
   options: Pick<LabOptions, 'progress'> & { release?: HostRelease },

@@ -38,14 +38,6 @@ export async function applyLine(engine: Engine, state: LabState): Promise<void> 
   }
 }
 
-/** What does the delay in this lab, for people: `netem`, `relay` or `none`. */
-export async function lineKind(engine: Engine, id: string): Promise<'netem' | 'relay' | 'none'> {
-  const { stdout } = await engine.attempt(['exec', gatewayOf(id), 'tc', 'qdisc', 'show']);
-  if (stdout.includes('netem')) return 'netem';
-  const relay = await engine.attempt(['exec', gatewayOf(id), 'test', '-e', `/sys/class/net/${DEVICE}`]);
-  return relay.exitCode === 0 ? 'relay' : 'none';
-}
-
 async function applyNetem(engine: Engine, state: LabState, legs: readonly string[]): Promise<boolean> {
   for (const leg of legs) {
     const { exitCode } = await engine.attempt([
