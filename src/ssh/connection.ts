@@ -47,7 +47,7 @@ export class Link {
   broken: LinkLost | undefined;
   readonly #client: ssh2.Client;
   readonly #target: Target;
-  readonly #listeners: ((error: LinkLost) => void)[] = [];
+  readonly #listeners = new Set<(error: LinkLost) => void>();
 
   constructor(client: ssh2.Client, target: Target, hostKey: string) {
     this.#client = client;
@@ -63,13 +63,16 @@ export class Link {
         `the connection broke${cause instanceof Error ? `: ${cause.message}` : ''}`,
         cause,
       );
-      for (const listener of this.#listeners.splice(0)) listener(this.broken);
+      for (const listener of this.#listeners) listener(this.broken);
+      this.#listeners.clear();
     });
   }
 
-  onBroken(listener: (error: LinkLost) => void): void {
+  /** Returns how to stop listening. */
+  onBroken(listener: (error: LinkLost) => void): () => void {
     if (this.broken) listener(this.broken);
-    else this.#listeners.push(listener);
+    else this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /**
@@ -79,10 +82,11 @@ export class Link {
   exec<Result>(command: string, use: (channel: Channel) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       // ssh2 does not promise to call back when the connection goes.
-      this.onBroken(reject);
+      const forget = this.onBroken(reject);
       if (this.broken) return;
       try {
         this.#client.exec(command, (error, channel) => {
+          forget();
           if (!error) resolve(use(channel));
           else if (this.broken) reject(this.broken);
           else if ('reason' in error) reject(new ChannelRefused(error.message));

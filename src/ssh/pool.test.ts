@@ -105,6 +105,15 @@ describe('a pool', () => {
     expect(answers).toEqual(Array.from({ length: 8 }, () => answered));
   });
 
+  test('gets its channel back from a question that left something running', async () => {
+    const sshd = await createSshd();
+    closing.push(() => sshd.remove());
+    const host = await pool({ ...sshd.options, channels: 2, links: 1 }).connect(sshd.target);
+    const began = Date.now();
+    for (let n = 0; n < 6; n++) expect(await host.ask([sh`sleep 20 & echo hello`], {})).toEqual(answered);
+    expect(Date.now() - began).toBeLessThan(15_000);
+  });
+
   test('says Unreachable of a host that allows no session at all', async () => {
     const it = await server({ sessions: 0 });
     const host = await pool().connect(it.target);

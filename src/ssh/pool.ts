@@ -46,6 +46,7 @@ export function createPool(options: PoolOptions = {}): Pool {
     },
     close: async () => {
       closing.abort();
+      for (const host of hosts.values()) host.end();
       hosts.clear();
     },
   };

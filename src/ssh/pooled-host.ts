@@ -43,7 +43,6 @@ export class PooledHost implements Host {
     this.#target = target;
     this.#settings = settings;
     this.#closing = closing;
-    closing.addEventListener('abort', () => this.#end());
   }
 
   get hostKey(): string {
@@ -53,6 +52,8 @@ export class PooledHost implements Host {
   /** There is a connection that works, as far as we know. */
   async ready(): Promise<void> {
     if (this.#closing.aborted) throw new Detached(this.#target, 'the connection pool is closed');
+    // The key is held while somebody works there; a caller who comes without a pin meets the host anew.
+    if (this.#links.size === 0 && this.#working === 0) this.#hostKey = undefined;
     if (this.#links.size === 0) await this.#open();
     if (this.#working === 0) this.#rest();
     this.#warm();
@@ -200,10 +201,11 @@ export class PooledHost implements Host {
 
   #rest(): void {
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.#end(), this.#settings.idle).unref();
+    this.#idle = setTimeout(() => this.end(), this.#settings.idle).unref();
   }
 
-  #end(): void {
+  /** Closes all connections; the next call opens one again. */
+  end(): void {
     clearTimeout(this.#idle);
     this.#spare = undefined;
     for (const link of this.#links.keys()) link.end();

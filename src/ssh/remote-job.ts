@@ -93,6 +93,7 @@ async function persist<Result>(
       signal.throwIfAborted();
       const booting = error instanceof AuthenticationFailed && wait > 250 && ++logins < LOGINS;
       if (!isLoss(error) && !booting) throw error;
+      if (booting) wait = Math.max(wait, 4_000);
       if (Date.now() - heard + wait > patience) {
         throw new Unreachable(
           target,

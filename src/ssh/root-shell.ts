@@ -86,7 +86,9 @@ export class RootShell {
     this.#link = link;
     let ended: Ended = {};
     this.ended = new Promise((resolve) => {
+      let forget = () => {};
       const end = () => {
+        forget();
         this.#gone = true;
         resolve(ended);
       };
@@ -98,8 +100,8 @@ export class RootShell {
         // Writing to a link that breaks: the end of the channel says so too.
         .on('error', () => {})
         .on('close', end);
+      forget = link.onBroken(end);
       channel.stderr.on('data', (chunk: Buffer) => (this.#sinks ? this.#sinks.err(chunk) : this.#early.push(chunk)));
-      link.onBroken(end);
     });
   }
 
@@ -123,9 +125,9 @@ export class RootShell {
     this.#channel.write(Buffer.concat([Buffer.from(`${text.length}\n`), text, Buffer.from(stdin)]));
   }
 
-  /** A line to the program that runs, and the end of its stdin. */
+  /** A last line to the program, which has said all that we want. The channel ends even if something of it hangs on. */
   finish(line: string): void {
-    if (this.alive) this.#channel.end(line);
+    if (this.alive) this.#channel.end(line, () => this.destroy());
   }
 
   /** Lets go. The program learns it by the end of its stdin, or when it next writes. */
