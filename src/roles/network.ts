@@ -73,8 +73,7 @@ export function joining(
     `--network=${BRIDGE}`,
     `--ip=${address(network, host, slot)}`,
     `--hostname=${name}.${network.domain}`,
-    `--dns=${gateway(network, host)}`,
-    `--dns-search=${network.domain}`,
+    `--mount=type=bind,source=${RESOLVER},target=/etc/resolv.conf,readonly`,
   ];
 }
 
