@@ -125,6 +125,7 @@ describe('the container', () => {
   it('keeps its modules, assets and uploads where they survive it', () => {
     const mounts = containerOf(machine(0), forumOf()).flags.filter((flag) => flag.startsWith('--mount='));
     expect(mounts.map((mount) => /target=([^,]+)/.exec(mount)?.[1])).toEqual([
+      '/etc/resolv.conf',
       '/usr/src/app/config.json',
       '/usr/src/app/public/uploads',
       '/usr/src/app/build',
