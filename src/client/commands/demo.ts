@@ -40,7 +40,7 @@ async function demoUp(at: At): Promise<number> {
   const secrets = { password: '{ file: password }', adminPassword: '{ file: admin-password }' };
   writeFileSync(file, labCluster(lab, { name: 'forum', secrets }));
   const exitCode = await applyCluster(inDemo(at), { yes: true });
-  if (!at.global.json) at.io.out.write(`${next(at).join('\n')}\n`);
+  if (exitCode === EXIT.ok && !at.global.json) at.io.out.write(`${next(at).join('\n')}\n`);
   return exitCode;
 }
 
