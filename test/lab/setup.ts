@@ -20,10 +20,11 @@ declare module 'vitest' {
 
 /** Brings the demo up as `make demo` does. How that went is for the tests to judge. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
-  await farweave(['demo', 'down'], { show: true }); // what an interrupted run has left
+  const keep = Boolean(process.env.FARWEAVE_KEEP); // for writing tests: go on with what is up, and leave it up
+  if (!keep) await farweave(['demo', 'down'], { show: true }); // what an interrupted run has left
   provide('demo', process.env.FARWEAVE_DEMO ?? '');
   provide('first', await farweave(['demo', 'up'], { show: true }));
   return async () => {
-    if (!process.env.FARWEAVE_KEEP) await farweave(['demo', 'down'], { show: true });
+    if (!keep) await farweave(['demo', 'down'], { show: true });
   };
 }
