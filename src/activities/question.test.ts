@@ -1,35 +1,58 @@
-import { expect, it } from 'vitest';
-import type { Command } from '../ssh/command.ts';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Host } from '../ssh/host.ts';
-import { ask } from './question.ts';
+import { ask, request } from './question.ts';
 
-function echo(): Host & { readonly asked: string[] } {
-  const asked: string[] = [];
-  return {
-    asked,
-    hostKey: '',
-    ask: async (questions: readonly Command[]) => {
-      asked.push(...questions.map(({ text }) => text));
-      return questions.map(({ text }) => ({ exitCode: 0, stdout: `${text}!`, stderr: '' }));
-    },
-    run: async () => ({ exitCode: 0, stdout: '', stderr: '' }),
-  };
-}
-
-it('asks once what several operations want to know, and answers each of them', async () => {
-  const host = echo();
-  const answers = await ask(host, [{ text: 'a' }, { text: 'b' }, { text: 'a' }], {}, {});
-  expect(host.asked).toEqual(['a', 'b']);
-  expect(answers.map(({ stdout }) => stdout)).toEqual(['a!', 'b!', 'a!']);
+let server: Server;
+let base: string;
+beforeEach(async () => {
+  server = createServer(({ url }, response) => {
+    if (url === '/moved') response.writeHead(302, { location: '/' }).end();
+    else if (url === '/long') response.end('x'.repeat(100_000));
+    else response.writeHead(200, { 'X-Powered-By': 'NodeBB' }).end('hello\nthere');
+  });
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
 });
 
-it('keeps answers in the order of the questions where some are asked from outside', async () => {
-  const nobody = 'http://127.0.0.1:1/';
-  const answers = await ask(echo(), [{ get: nobody }, { text: 'a' }, { get: nobody }, { text: 'b' }], {}, {});
-  expect(answers.map(({ exitCode, stdout }) => [exitCode, stdout])).toEqual([
-    [7, ''],
-    [0, 'a!'],
-    [7, ''],
-    [0, 'b!'],
-  ]);
+it('answers as a command would: status line, headers, a blank line, the body', async () => {
+  const { exitCode, stdout } = await request({ get: `${base}/` });
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^HTTP\/1\.1 200 OK\n(.+: .+\n)*x-powered-by: NodeBB\n(.+: .+\n)*\nhello\nthere$/);
+});
+
+it('does not follow a redirect', async () => {
+  expect((await request({ get: `${base}/moved` })).stdout).toMatch(/^HTTP\/1\.1 302 Found\n(.*\n)*location: \/\n/);
+});
+
+it('reads the beginning of a long body only', async () => {
+  const { stdout } = await request({ get: `${base}/long` });
+  expect(stdout.slice(stdout.indexOf('\n\n') + 2)).toBe('x'.repeat(4096));
+});
+
+it('says that nobody is there by an exit code', async () => {
+  await new Promise((closed) => server.close(closed));
+  const { exitCode, stdout, stderr } = await request({ get: `${base}/` });
+  expect([exitCode, stdout]).toEqual([7, '']);
+  expect(stderr).toContain('ECONNREFUSED');
+});
+
+it('puts the questions for the host in one round trip, and gives all answers in their order', async () => {
+  const trips: string[][] = [];
+  const host: Host = {
+    hostKey: '',
+    ask: async (questions) => {
+      trips.push(questions.map(({ text }) => text));
+      return questions.map(({ text }) => ({ exitCode: 0, stdout: text, stderr: '' }));
+    },
+    run: () => Promise.reject(new Error('nobody asked for a change')),
+  };
+  const answers = await ask(host, [{ text: 'one' }, { get: `${base}/` }, { text: 'two' }], {}, {});
+  expect(trips).toEqual([['one', 'two']]);
+  expect(answers.map(({ stdout }) => stdout.split('\n')[0])).toEqual(['one', 'HTTP/1.1 200 OK', 'two']);
 });

@@ -29,7 +29,10 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
       const text = sealed[name];
       if (text === undefined && guessing) return randomBytes(16).toString('hex');
       if (text === undefined) throw failure('InvalidArguments', `the secret ${name} did not come along`);
-      if (!text.startsWith(WORKER)) return vault.open(text);
+      if (!text.startsWith(WORKER))
+        return vault
+          .open(text)
+          .catch(() => Promise.reject(failure('InvalidArguments', `${name} was sealed for other workers`, FOREIGN)));
       const entry = entries[text.slice(WORKER.length)];
       if (entry === undefined) {
         const hint = 'Name it in the file that FARWEAVE_WORKER_SECRETS points to, and restart the worker.';
@@ -93,6 +96,10 @@ export function createGenerate(vault: Vault): GenerateSecrets {
     return Object.fromEntries(await Promise.all(sealed));
   };
 }
+
+const FOREIGN = {
+  hint: 'Seal for these workers (FARWEAVE_RECIPIENT) and apply again. What was generated needs the identity that it was sealed for.',
+};
 
 const ENCODE: Readonly<Record<Encoding, (value: string) => string>> = {
   raw: (value) => value,

@@ -5,6 +5,9 @@ import type { NativeConnectionOptions } from '@temporalio/worker';
 import * as z from 'zod';
 import { TASK_QUEUE } from '../workflows/contract.ts';
 
+/** Where a server listens unless told otherwise. */
+const SERVER = 'localhost:7233';
+
 type Env = Readonly<Record<string, string | undefined>>;
 
 export interface Config {
@@ -38,7 +41,7 @@ export function loadConfig(env: Env = process.env): Config {
     overrideEnvVars: Object.fromEntries(given),
   });
   return {
-    connection: { address: 'localhost:7233', ...(connectionOptions as NativeConnectionOptions) },
+    connection: { ...(connectionOptions as NativeConnectionOptions), address: connectionOptions.address ?? SERVER },
     namespace,
     taskQueue: FARWEAVE_TASK_QUEUE,
     state: resolve(FARWEAVE_STATE),
@@ -47,10 +50,22 @@ export function loadConfig(env: Env = process.env): Config {
   };
 }
 
+const Entries = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.addIssue('not JSON'); // the parser's own message shows a part of the text
+      return z.NEVER;
+    }
+  })
+  .pipe(z.record(z.string(), z.string()));
+
 /** A JSON object of names and values in a file that nobody else may read. */
 function entriesIn(path: string): Readonly<Record<string, string>> {
   if ((statSync(path).mode & 0o077) !== 0) throw new Error(`${path} holds secrets: chmod 600 it`);
-  const parsed = z.record(z.string(), z.string()).safeParse(JSON.parse(readFileSync(path, 'utf8')));
+  const parsed = Entries.safeParse(readFileSync(path, 'utf8'));
   if (!parsed.success) throw new Error(`${path} is not a JSON object of names and texts`);
   return parsed.data;
 }

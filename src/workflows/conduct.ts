@@ -173,13 +173,15 @@ export class Conduct {
 
   #progress() {
     const running = this.#spanning?.account.toJSON();
-    const { steps, parked, problems } = this.#account.toJSON();
+    const { parked, problems, steps: before } = this.#account.toJSON();
+    const steps = running ? { ...before, ...running.steps } : before;
     return {
       state: this.#state,
       doing: this.#doing,
       stuck: this.isStuck,
-      steps: running ? { ...steps, ...running.steps } : steps,
-      changed: this.#account.changed + (running ? this.#spanning!.account.changed : 0),
+      steps,
+      changed: Object.values(steps).flatMap((states) => Object.values(states).filter((state) => state === 'done'))
+        .length,
       parked: [...new Set([...parked, ...(running?.parked ?? [])])],
       problems: [...problems, ...(running?.problems ?? [])],
       children: this.#sites.running,

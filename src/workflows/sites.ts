@@ -4,11 +4,10 @@ import {
   rootCause,
   type SignalDefinition,
   startChild,
-  workflowInfo,
 } from '@temporalio/workflow';
-import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec, type Stage } from '../plan/plan.ts';
+import type { Stage } from '../plan/plan.ts';
 import type { Account } from './account.ts';
-import { clipped, fenceFrom } from './activity.ts';
+import { clipped } from './activity.ts';
 import {
   haltSignal,
   type Ledger,
@@ -21,6 +20,7 @@ import {
 } from './contract.ts';
 import { attributes } from './report.ts';
 import type { site } from './site.ts';
+import { inputFor } from './site-input.ts';
 
 /** A child per site bounds every history, and keeps a slow site from holding up the others. */
 export class Sites {
@@ -61,30 +61,9 @@ export class Sites {
     for (const child of this.#running.values()) child.signal(signal, ...args).catch(() => {}); // it has just ended: nothing left to tell
   }
 
-  /** What some hosts have to do with some stages. */
+  /** What some hosts have to do with some stages. All hosts, unless told. */
   input(stages: readonly PlacedStage[], site = '', hosts = this.#rollout.plan.hosts): SiteInput {
-    const { plan, revision } = this.#rollout;
-    const { firstExecutionRunId, startTime } = workflowInfo();
-    const names = new Set(hosts.map((host) => host.name));
-    const here = stages.map((stage) => ({ ...stage, hosts: stage.hosts.filter((host) => names.has(host)) }));
-    const concerned = here.filter((stage) => stage.hosts.length > 0);
-    return {
-      cluster: plan.cluster,
-      revision,
-      site,
-      rollout: firstExecutionRunId,
-      fence: fenceFrom(startTime),
-      hosts,
-      stages: concerned,
-      sealed: this.#sealedFor(hosts, concerned),
-      patience: plan.patience,
-      onFailure: plan.onFailure,
-      purpose: plan.purpose,
-      ledger: this.#ledgerOf(names, concerned),
-      dirty: [...this.#account.dirty].filter((host) => names.has(host)),
-      changed: this.#account.changed > 0 || plan.purpose === 'verify',
-      paused: this.paused,
-    };
+    return inputFor(this.#rollout, this.#account, { stages, hosts, site, paused: this.paused });
   }
 
   async #inEvery(
@@ -139,56 +118,21 @@ export class Sites {
       this.#account.stopped ??= `${parked.size} hosts are parked, and ${budget} may be: ${[...parked].join(', ')}`;
   }
 
-  /** Whether some step is to be carried out. Where none is, all of them are noted as unchanged. */
-  #hasWork({ stages, hosts, changed }: SiteInput): boolean {
+  /** Whether some step is to be carried out. Where none is, that is noted. */
+  #hasWork({ stages, changed }: SiteInput): boolean {
     const account = this.#account;
     const isDue = (stage: Stage) => stage.afterChange !== true || changed;
-    const isLeft = (host: string, stage: Stage) =>
-      !account.parked.has(host) && !account.isSettled(host, stage, changed);
-    const left = stages.some((stage) => {
-      if (!isDue(stage)) return false;
-      const open = stage.hosts.filter((host) => isLeft(host, stage));
-      return stage.scope !== 'host' && stage.on === 'one'
-        ? !stage.hosts.some((host) => isHeld(host, stage))
-        : open.length > 0;
-    });
-    function isHeld(host: string, stage: Stage): boolean {
-      return account.isSettled(host, stage, changed) || account.stateOf(host, stage) === 'unchanged';
-    }
-    if (left) return true;
+    const isSettled = (host: string, stage: Stage) => account.isSettled(host, stage, changed);
+    const isLeft = (stage: Stage) =>
+      stage.scope !== 'host' && stage.on === 'one'
+        ? !stage.hosts.some((host) => isSettled(host, stage))
+        : stage.hosts.some((host) => !account.parked.has(host) && !isSettled(host, stage));
+    if (stages.some((stage) => isDue(stage) && isLeft(stage))) return true;
     for (const stage of stages)
-      for (const { name } of hosts.filter((host) => stage.hosts.includes(host.name))) {
-        if (account.parked.has(name) || account.stateOf(name, stage) !== undefined) continue;
-        account.mark(name, stage, isDue(stage) && account.isSettled(name, stage, changed) ? 'unchanged' : 'skipped');
-      }
+      for (const host of stage.hosts)
+        if (!account.parked.has(host) && account.stateOf(host, stage) === undefined)
+          account.mark(host, stage, isDue(stage) && isSettled(host, stage) ? 'unchanged' : 'skipped');
     return false;
-  }
-
-  #ledgerOf(names: ReadonlySet<string>, stages: readonly PlacedStage[]): Ledger {
-    const { facts, settled, parked, steps, generations } = this.#account.toJSON();
-    const needed = new Set([HOST_KEY, ...stages.flatMap(factsNamedBy)]);
-    return {
-      facts: Object.fromEntries(Object.entries(facts).filter(([fact]) => needed.has(fact))) satisfies Facts,
-      settled: of(stages, settled, (hosts) => hosts.filter((host) => names.has(host))),
-      touched: {},
-      parked: parked.filter((host) => names.has(host)),
-      steps: of(stages, steps, (states) => only(states, names)),
-      generations: of(stages, generations, (numbers) => only(numbers, names)),
-      problems: [],
-    };
-  }
-
-  #sealedFor(hosts: readonly HostSpec[], stages: readonly PlacedStage[]): SiteInput['sealed'] {
-    const { plan, sealed } = this.#rollout;
-    const used = [
-      ...hosts.flatMap((host) => Object.values(host.access)),
-      ...stages.flatMap(secretsNamedBy),
-      DIGEST_KEY,
-    ];
-    const entries = Object.entries(plan.secrets).flatMap(([name, source]) =>
-      source.from === 'worker' ? [[name, `worker:${source.entry}`] as const] : [],
-    );
-    return only({ ...sealed, ...Object.fromEntries(entries) }, new Set(used));
   }
 }
 
@@ -201,27 +145,4 @@ function anything({ stages, ledger }: SiteInput): Ledger {
 function summaryOf(segment: number | 'survey', { site, hosts, stages }: SiteInput): string {
   const what = segment === 'survey' ? 'survey' : stages.map((stage) => stage.title).join(' → ');
   return clipped(`${site}: ${hosts.length} host${hosts.length === 1 ? '' : 's'}, ${what}`, 80);
-}
-
-const secretsNamedBy = (stage: Stage) => [
-  ...stage.secrets,
-  ...(stage.scope !== 'host' && stage.gate ? stage.gate.secrets : []),
-];
-
-const factsNamedBy = (stage: Stage) => [
-  ...stage.needs,
-  ...(stage.scope !== 'host' && typeof stage.order === 'object' && 'by' in stage.order ? [stage.order.by] : []),
-];
-
-function of<Value>(
-  stages: readonly Stage[],
-  from: Readonly<Record<string, Value>>,
-  cut: (value: Value) => Value,
-): Record<string, Value> {
-  const here = stages.flatMap(({ id }) => (from[id] === undefined ? [] : [[id, cut(from[id])] as const]));
-  return Object.fromEntries(here);
-}
-
-function only<Value>(from: Readonly<Record<string, Value>>, names: ReadonlySet<string>): Record<string, Value> {
-  return Object.fromEntries(Object.entries(from).filter(([name]) => names.has(name)));
 }

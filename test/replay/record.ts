@@ -40,7 +40,11 @@ const vault = await openVault(state);
 const { client } = env;
 const taskQueue = 'record';
 const worker = await createWorker({
-  ...{ connection: env.nativeConnection, taskQueue, vault, roles: toys, connect: machines.connect, identity: 'worker' },
+  connection: env.nativeConnection,
+  taskQueue,
+  vault,
+  roles: toys,
+  connect: machines.connect,
   workflowBundle: await bundleWorkflows(),
 });
 

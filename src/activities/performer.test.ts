@@ -1,0 +1,154 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { beforeEach, expect, it } from 'vitest';
+import * as z from 'zod';
+import { FakeHosts } from '../../test/fake-host.ts';
+import type { HostSpec } from '../plan/plan.ts';
+import { no, type Operation, operation, yes } from '../roles/operation.ts';
+import { script, sh } from '../ssh/command.ts';
+import { JobLost } from '../ssh/errors.ts';
+import type { FailureDetail, Step, Task } from './contract.ts';
+import { createPerformer } from './performer.ts';
+import { createSecrets } from './secrets.ts';
+
+const install = operation('pkg.install', z.object({ name: z.string() }), {
+  probe: (_, { name }) => sh`dpkg-query ${name}`,
+  judge: ({ exitCode, stdout }, _, { name }) => (exitCode === 0 ? yes() : no(stdout || 'absent', name)),
+  // Made from what was found: half-way through it would be another script.
+  apply: (_, { name }, { now }) => script(sh`apt-get install ${name} # was ${now}`),
+  undo: (_, { name }) => script(sh`apt-get purge ${name}`),
+});
+
+const host: HostSpec = {
+  name: 'vm1',
+  site: 'a',
+  index: 0,
+  address: '10.0.0.1',
+  port: 22,
+  user: 'me',
+  labels: {},
+  access: {},
+};
+const vault = { recipient: '', seal: async (value: string) => value, open: async (sealed: string) => sealed };
+const step: Step = {
+  receipt: 'run/01-pkg.install',
+  operation: 'pkg.install',
+  args: { name: 'jq' },
+  generation: 0,
+  timeout: 5_000,
+};
+const task = (more: Partial<Step> = {}, also: Partial<Task> = {}): Task => ({
+  cluster: 'c',
+  revision: 1,
+  fence: 1,
+  host,
+  facts: {},
+  sealed: {},
+  steps: [{ ...step, ...more }],
+  ...also,
+});
+
+let hosts: FakeHosts;
+let perform: ReturnType<typeof createPerformer>;
+beforeEach(() => {
+  hosts = new FakeHosts()
+    .on(/dpkg-query/, (_, { state }) => (state.has('jq') ? 'jq' : { exitCode: 1, stdout: state.get('half') ?? '' }))
+    .on(/apt-get purge/, (_, { state }) => void state.delete('jq'))
+    .on(/^cat \S*farweave\/before/, ({ text }, { state }) => state.get(/before\/(\S+)/.exec(text)![1]!) ?? 1);
+  // A script that writes down what was found, and then changes the host.
+  hosts.on(/farweave\/before[\s\S]*apt-get install/, ({ text }, { state }) => {
+    const [, note, receipt] = /printf %s '(\{.*\})' > \S*before\/(\S+)\.new/.exec(text)!;
+    state.set(receipt!, note!).set('jq', '1');
+    return '';
+  });
+  const operations = new Map<string, Operation>([[install.name, install as unknown as Operation]]);
+  perform = createPerformer({ connect: hosts.connect, open: createSecrets(vault, {}) }, operations);
+});
+
+const act = <T>(activity: (task: Task) => Promise<T>, of: Task): Promise<T> =>
+  new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(activity, of);
+
+async function failed(running: Promise<unknown>): Promise<{ type: string; message: string; detail: FailureDetail }> {
+  const error = await running.then(
+    () => Promise.reject(new Error('it succeeded')),
+    (e: unknown) => e as { type: string; message: string; details: [FailureDetail] },
+  );
+  return { type: error.type, message: error.message, detail: error.details[0] };
+}
+
+it('changes what is not so, and says what it has learnt of the host', async () => {
+  expect(await act(perform.converge, task())).toEqual([{ changed: true, facts: { 'host.key': 'SHA256:fake' } }]);
+  expect(hosts.changes).toHaveLength(1);
+  expect(await act(perform.converge, task({ receipt: 'other/01-pkg.install' }))).toMatchObject([{ changed: false }]);
+  expect(hosts.changes).toHaveLength(1);
+});
+
+it('follows what an attempt of the same generation has begun, with the script that one had written', async () => {
+  hosts.get('vm1').crashAfter(/apt-get install/);
+  expect(await failed(act(perform.converge, task()))).toMatchObject({ type: 'Unreachable' });
+  hosts.get('vm1').state.delete('jq');
+  hosts.get('vm1').state.set('half', 'half installed');
+  // The job has ended, and this attempt is shown its end: it does not run it again.
+  expect(await failed(act(perform.converge, task()))).toMatchObject({
+    type: 'NotConverged',
+    message: 'pkg.install on vm1: ran, but it is half installed, not jq',
+    detail: { ended: true },
+  });
+  expect(hosts.changes.filter(({ text }) => text.includes('apt-get install'))).toHaveLength(1);
+  expect(await act(perform.converge, task({ generation: 1 }))).toMatchObject([{ changed: true }]);
+  expect(hosts.changes.at(-1)?.text).toContain("was 'half installed'");
+});
+
+it('counts as changed what an attempt of this rollout changed, that could not say so', async () => {
+  hosts.get('vm1').state.set('jq', '1');
+  hosts.get('vm1').receipts.add(step.receipt);
+  expect(await act(perform.converge, task())).toMatchObject([{ changed: true }]);
+});
+
+it('asks for the state after the host has lost a job: where it is reached, that was a change', async () => {
+  hosts.on(/apt-get install/, (_, { state, name }) => {
+    state.set('jq', '1');
+    return new JobLost({ name, address: '', port: 22 }, 'it restarted', 'unpacking');
+  });
+  expect(await act(perform.converge, task())).toMatchObject([{ changed: true }]);
+});
+
+it('asks for the state after the host has lost a job: where it is not reached, another generation may try', async () => {
+  const lost = new JobLost({ name: 'vm1', address: '', port: 22 }, 'it restarted', 'unpacking');
+  hosts.on(/apt-get install/, lost);
+  const error = await failed(act(perform.converge, task()));
+  expect(error).toMatchObject({ type: 'CommandFailed', detail: { ended: true, log: 'unpacking' } });
+});
+
+it('does not take for "no" what could not be asked', async () => {
+  hosts.on(/dpkg-query/, { exitCode: 127, stderr: 'sh: dpkg-query: not found' });
+  expect(await failed(act(perform.converge, task()))).toMatchObject({
+    type: 'StateUnknown',
+    message: 'pkg.install on vm1: the probe exited with 127: sh: dpkg-query: not found',
+  });
+  expect(hosts.changes).toEqual([]);
+  const { findings } = await act(perform.survey, task());
+  expect(findings).toMatchObject([{ is: 'unknown' }]);
+});
+
+it('tells of the steps before the one that failed', async () => {
+  const steps = [step, { ...step, receipt: 'run/02-pkg.install', args: { name: 1 } }];
+  const { type, detail } = await failed(act(perform.converge, task({}, { steps })));
+  expect(type).toBe('InvalidArguments');
+  expect(detail.results).toMatchObject([{ changed: true }]);
+});
+
+it('undoes where there is a receipt, and nowhere else', async () => {
+  await act(perform.converge, task());
+  expect(await act(perform.undo, task({}, { fence: 2 }))).toEqual([{ changed: true }]);
+  expect(hosts.get('vm1').state.has('jq')).toBe(false);
+  expect([...hosts.get('vm1').receipts]).toEqual([]);
+  expect(await act(perform.undo, task({}, { fence: 2 }))).toEqual([{ changed: false }]);
+});
+
+it('shows what would run only where it is asked to', async () => {
+  const [plain] = (await act(perform.survey, task())).findings;
+  expect(plain).toEqual({ is: 'no', now: 'absent', wanted: 'jq' });
+  const explained = await act(perform.survey, { ...task(), explain: true } as Task);
+  expect(explained.findings[0]?.commands).toContain('apt-get install jq');
+});

@@ -1,0 +1,89 @@
+import { expect, it } from 'vitest';
+import type { HostSpec } from '../plan/plan.ts';
+import { digest, secret, sh, text, words } from '../ssh/command.ts';
+import { createSecrets } from './secrets.ts';
+import type { Vault } from './vault.ts';
+
+const vault: Vault = {
+  recipient: '',
+  seal: async (value) => `sealed:${value}`,
+  open: async (sealed) => sealed.slice(7),
+};
+const open = createSecrets(vault, { BACKUP: 'from the worker' });
+const sealed = { password: 'sealed:a "b&c', 'cluster.digestKey': 'sealed:key', backup: 'worker:BACKUP' };
+
+const host: HostSpec = {
+  name: 'vm1',
+  site: 'a',
+  index: 0,
+  address: '10.0.0.1',
+  port: 22,
+  user: 'me',
+  labels: {},
+  access: { password: 'password' },
+};
+
+it.each([
+  ['raw', 'a "b&c'],
+  ['json', String.raw`a \"b&c`],
+  ['uri', 'a%20%22b%26c'],
+] as const)('fills a variable for %s', async (encoding, expected) => {
+  const command = sh`echo ${words(text`x${secret('password', encoding)}`)}`;
+  expect(Object.values(await open(sealed).values([command]))).toEqual([expected]);
+});
+
+it('hashes with the key of the cluster: other keys and texts give other hashes', async () => {
+  const hashed = async (key: string, content: string) => {
+    const command = sh`echo ${digest(text`${content} ${secret('password')}`)}`;
+    const [value] = Object.values(await open({ ...sealed, 'cluster.digestKey': `sealed:${key}` }).values([command]));
+    return value!;
+  };
+  const one = await hashed('key', 'x');
+  expect(one).toMatch(/^[0-9a-f]{32}$/);
+  expect(await hashed('key', 'x')).toBe(one);
+  expect(await hashed('key', 'y')).not.toBe(one);
+  expect(await hashed('other', 'x')).not.toBe(one);
+});
+
+it('takes entries of the worker from its allowlist, and no others', async () => {
+  expect(await open(sealed).values([sh`echo ${secret('backup')}`])).toEqual({ fw_backup_raw: 'from the worker' });
+  const unknown = open({ backup: 'worker:OTHER' }).values([sh`echo ${secret('backup')}`]);
+  await expect(unknown).rejects.toMatchObject({ type: 'InvalidArguments', message: expect.stringContaining('OTHER') });
+});
+
+it('does not go on without a secret; to look, it takes one that nothing equals', async () => {
+  const command = sh`echo ${secret('missing')}`;
+  await expect(open(sealed).values([command])).rejects.toMatchObject({ type: 'InvalidArguments' });
+  const [guess] = Object.values(await open(sealed, { guessing: true }).values([command]));
+  expect(guess).toMatch(/^[0-9a-f]{32}$/);
+});
+
+it('says so when a secret was sealed for other workers', async () => {
+  const foreign = createSecrets({ ...vault, open: () => Promise.reject(new Error('no identity matched')) }, {});
+  const values = foreign(sealed).values([sh`echo ${secret('password')}`]);
+  await expect(values).rejects.toMatchObject({
+    message: 'password was sealed for other workers',
+    type: 'InvalidArguments',
+  });
+});
+
+it('takes what it has opened out of a text, in every encoding', async () => {
+  const secrets = open(sealed);
+  expect(secrets.redact('a "b&c')).toBe('a "b&c');
+  await secrets.values([sh`echo ${secret('password')}`]);
+  expect(secrets.redact(String.raw`1 a "b&c 2 a \"b&c 3 a%20%22b%26c 4`)).toBe('1 *** 2 *** 3 *** 4');
+});
+
+it('knows the key that a host must show: the pin of the spec, else what was seen first', async () => {
+  const facts = { 'host.key': { vm1: 'SHA256:seen', vm2: 'SHA256:other' } };
+  const secrets = open(sealed);
+  expect(await secrets.target(host, {})).toEqual({
+    name: 'vm1',
+    address: '10.0.0.1',
+    port: 22,
+    user: 'me',
+    password: 'a "b&c',
+  });
+  expect(await secrets.target(host, facts)).toMatchObject({ hostKey: 'SHA256:seen' });
+  expect(await secrets.target({ ...host, hostKey: 'SHA256:pin' }, facts)).toMatchObject({ hostKey: 'SHA256:pin' });
+});

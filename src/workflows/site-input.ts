@@ -1,0 +1,87 @@
+import { workflowInfo } from '@temporalio/workflow';
+import { DIGEST_KEY, HOST_KEY, type HostSpec, type Plan, type Stage } from '../plan/plan.ts';
+import type { Account } from './account.ts';
+import { fenceFrom } from './activity.ts';
+import type { Ledger, PlacedStage, RolloutInput, SiteInput } from './contract.ts';
+
+interface Part {
+  readonly stages: readonly PlacedStage[];
+  readonly hosts: readonly HostSpec[];
+  readonly site: string;
+  readonly paused: boolean;
+}
+
+/** What some hosts have to do with some stages, with all that they need to know for it and no more: it stands in histories. */
+export function inputFor({ plan, revision, sealed }: RolloutInput, account: Account, part: Part): SiteInput {
+  const { hosts, site, paused } = part;
+  const { firstExecutionRunId, startTime } = workflowInfo();
+  const names = new Set(hosts.map((host) => host.name));
+  const here = part.stages.map((stage) => ({ ...stage, hosts: stage.hosts.filter((host) => names.has(host)) }));
+  const stages = here.filter((stage) => stage.hosts.length > 0);
+  const secrets = [
+    ...hosts.flatMap((host) => Object.values(host.access)),
+    ...stages.flatMap(secretsNamedBy),
+    DIGEST_KEY,
+  ];
+  return {
+    cluster: plan.cluster,
+    revision,
+    site,
+    rollout: firstExecutionRunId,
+    fence: fenceFrom(startTime),
+    hosts,
+    stages,
+    sealed: only({ ...sealed, ...fromWorkers(plan) }, new Set(secrets)),
+    patience: plan.patience,
+    onFailure: plan.onFailure,
+    purpose: plan.purpose,
+    ledger: ledgerOf(account, names, stages),
+    dirty: [...account.dirty].filter((host) => names.has(host)),
+    changed: account.changed > 0 || plan.purpose === 'verify',
+    paused,
+  };
+}
+
+function ledgerOf(account: Account, names: ReadonlySet<string>, stages: readonly PlacedStage[]): Ledger {
+  const { facts, settled, parked, steps, generations } = account.toJSON();
+  return {
+    facts: only(facts, new Set([HOST_KEY, ...stages.flatMap(factsNamedBy)])),
+    settled: ofStages(stages, settled, (hosts) => hosts.filter((host) => names.has(host))),
+    touched: {},
+    parked: parked.filter((host) => names.has(host)),
+    steps: ofStages(stages, steps, (states) => only(states, names)),
+    generations: ofStages(stages, generations, (numbers) => only(numbers, names)),
+    problems: [],
+  };
+}
+
+/** In place of a ciphertext: where the worker finds it. */
+function fromWorkers({ secrets }: Plan): Readonly<Record<string, string>> {
+  const entries = Object.entries(secrets).flatMap(([name, source]) =>
+    source.from === 'worker' ? [[name, `worker:${source.entry}`] as const] : [],
+  );
+  return Object.fromEntries(entries);
+}
+
+const secretsNamedBy = (stage: Stage) => [
+  ...stage.secrets,
+  ...(stage.scope !== 'host' && stage.gate ? stage.gate.secrets : []),
+];
+
+const factsNamedBy = (stage: Stage) => [
+  ...stage.needs,
+  ...(stage.scope !== 'host' && typeof stage.order === 'object' && 'by' in stage.order ? [stage.order.by] : []),
+];
+
+function ofStages<Value>(
+  stages: readonly Stage[],
+  from: Readonly<Record<string, Value>>,
+  cut: (value: Value) => Value,
+): Record<string, Value> {
+  const here = stages.flatMap(({ id }) => (from[id] === undefined ? [] : [[id, cut(from[id])] as const]));
+  return Object.fromEntries(here);
+}
+
+function only<Value>(from: Readonly<Record<string, Value>>, names: ReadonlySet<string>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => names.has(name)));
+}
