@@ -59,7 +59,7 @@ export const docker: Role<Docker> = {
   stages: (config, { on, network: mesh }) => {
     const { source } = config;
     return [
-      unrivalled.over(on, 'has no other container engine', { source }),
+      unrivalled.over(on, 'check for other container engines', { source }),
       ...(source === 'docker' ? [repository.over(on, "add Docker's repository", config.repository)] : []),
       install.over(on, 'install Docker', { source }),
       configure.over(on, 'configure Docker', { daemon: daemon(config, mesh.mtu) }),

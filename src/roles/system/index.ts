@@ -38,8 +38,8 @@ export const system: Role<z.infer<typeof System>> = {
   always: true,
   operations: [supported, space, quiet, index, upgrade, prerequisites, unattended, reboot],
   stages: (config, { on }) => [
-    supported.over(on, 'is a supported system', {}),
-    space.over(on, 'has disk space', { mebibytes: config.freeSpace }),
+    supported.over(on, 'check the distribution', {}),
+    space.over(on, 'check the disk space', { mebibytes: config.freeSpace }),
     quiet.over(on, 'wait for other package work', {}),
     index.over(on, 'refresh the package index', { hours: config.indexHours }),
     ...(config.upgrade ? [upgrade.over(on, 'upgrade packages', {})] : []),
@@ -47,6 +47,6 @@ export const system: Role<z.infer<typeof System>> = {
       packages: [...PREREQUISITES, ...(config.unattended ? ['unattended-upgrades'] : []), ...config.packages],
     }),
     ...(config.unattended ? [unattended.over(on, 'stagger unattended upgrades', {})] : []),
-    reboot.over(on, 'see whether a reboot is due', {}),
+    reboot.over(on, 'note whether a reboot is due', {}),
   ],
 };

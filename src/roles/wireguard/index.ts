@@ -60,7 +60,10 @@ export const wireguard: Role<NetworkSection> = {
       port: config.port,
       keepalive: config.keepalive,
       hosts: Object.fromEntries(
-        on.map(({ name, index, address }) => [name, { index, address: config.endpoints[name] ?? address }]),
+        on.map(({ name, index, address, port }) => [
+          name,
+          { index, address: config.endpoints[name] ?? address, ...(port !== 22 && { ssh: port }) },
+        ]),
       ),
     };
     const all = { scope: 'cluster', on: 'each', order: 'all' } as const;
@@ -69,7 +72,7 @@ export const wireguard: Role<NetworkSection> = {
       key.over(on, 'make a WireGuard key', {}),
       join.over(on, 'join the mesh', mesh),
       meshed.over(on, 'reach every host through the mesh', mesh, { barrier: all }),
-      encrypted.over(on, 'cannot be listened to', mesh, { afterChange: true, barrier: all }),
+      encrypted.over(on, 'prove that the mesh is encrypted', mesh, { afterChange: true, barrier: all }),
     ];
   },
 };

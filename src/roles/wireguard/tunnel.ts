@@ -12,8 +12,8 @@ export const Mesh = z.object({
   network: networkArgs,
   port: z.number(),
   keepalive: z.number(),
-  /** Every host of the mesh by name. */
-  hosts: z.record(z.string(), z.object({ index: z.number(), address: z.string() })),
+  /** Every host of the mesh by name; `ssh`: its SSH port, if that is not 22. */
+  hosts: z.record(z.string(), z.object({ index: z.number(), address: z.string(), ssh: z.number().exactOptional() })),
 });
 
 export type Mesh = z.infer<typeof Mesh>;

@@ -106,11 +106,13 @@ describe('wireguard.join', () => {
 describe('wireguard.meshed', () => {
   const now = 1_800_000_000;
   const answer = (lines: readonly string[]) => said([...lines, `now ${now}`, ''].join('\n'));
-  const all = ['answer 10.200.1.254', 'answer 10.200.2.254', `k1=\t${now - 179}`, `k2=\t${now - 3}`];
+  const all = ['answer vm1', 'answer vm2', `k1=\t${now - 179}`, `k2=\t${now - 3}`];
 
   test.each([
-    ['every peer answers and has shaken hands', all, { is: 'yes' }],
-    ['one is silent', all.slice(1), { is: 'no', now: 'no tunnel to vm1' }],
+    ['every host answers and has shaken hands', all, { is: 'yes' }],
+    ['one answers outside of the mesh only', ['alive vm1', ...all.slice(1)], { is: 'no', now: 'no tunnel to vm1' }],
+    ['one answers nowhere', all.slice(1), { is: 'yes' }],
+    ['nobody answers anywhere', all.slice(2), { is: 'no', now: 'no tunnel to vm1, vm2' }],
     ['a handshake is old', [...all.slice(0, 2), `k1=\t${now - 181}`, all[3]!], { is: 'no', now: 'no tunnel to vm1' }],
     ['hands were never shaken', [...all.slice(0, 2), 'k1=\t0', 'k2=\t0'], { is: 'no', now: 'no tunnel to vm1, vm2' }],
     ['there is no interface', ['none'], { is: 'no', now: 'no tunnel to vm1, vm2' }],
@@ -118,33 +120,38 @@ describe('wireguard.meshed', () => {
     expect(meshed.judge(answer(lines), host, mesh, facts)).toMatchObject(verdict);
   });
 
-  test('misses the host whose key is unknown', () => {
+  test('misses a host whose key is unknown, though it is up', () => {
     const known = { 'wireguard.publicKey': { vm0: 'k0=', vm1: 'k1=' } };
-    expect(meshed.judge(answer(all), host, mesh, known)).toMatchObject({ is: 'no', now: 'no tunnel to vm2' });
+    const lines = ['answer vm1', 'alive vm2', all[2]!];
+    expect(meshed.judge(answer(lines), host, mesh, known)).toMatchObject({ is: 'no', now: 'no tunnel to vm2' });
+  });
+
+  test('asks a host outside of the mesh where its SSH server is', () => {
+    const moved = { ...mesh, hosts: { ...mesh.hosts, vm1: { index: 1, address: '192.0.2.11', ssh: 2222 } } };
+    expect(JSON.stringify(meshed.probe(host, moved, facts))).toContain('look vm1 10.200.1.254 192.0.2.11 2222');
   });
 });
 
 describe('wireguard.encrypted', () => {
   test.each([
-    ['only what went past the mesh is seen', 'sent inside\nsent past\nseen past\n', { is: 'yes' }],
-    ['the host outside does not answer, but was seen to be asked', 'sent inside\nseen past\n', { is: 'yes' }],
-    ['what went through the mesh is seen', 'sent inside\nseen inside\nseen past\n', { is: 'no' }],
-    ['nothing is seen at all', 'sent inside\nsent past\n', { is: 'unknown' }],
-    ['nothing answers through the mesh', 'sent past\nseen past\n', { is: 'no' }],
+    ['only what went past the mesh is seen', 'to vm1\nsent inside\nseen past\n', { is: 'yes' }],
+    ['what went through the mesh is seen', 'to vm1\nsent inside\nseen inside\nseen past\n', { is: 'no' }],
+    ['nothing is seen at all', 'to vm1\nsent inside\n', { is: 'unknown' }],
+    ['nothing comes back through the mesh', 'to vm1\nseen past\n', { is: 'no' }],
+    ['nobody is in the mesh', 'nobody\n', { is: 'no', now: 'nobody answers through the mesh' }],
   ])('%s', (_, stdout, verdict) => {
     expect(encrypted.judge(said(stdout), host, mesh, facts)).toMatchObject(verdict);
   });
 
-  test('listens to the next host in the ring', () => {
-    const next = (from: typeof host) => JSON.stringify(encrypted.probe(from, mesh, facts));
-    expect(next(host)).toContain('host 192.0.2.11');
-    expect(next(others[1])).toContain('host 192.0.2.10');
+  test('looks at the tunnel to the next host that answers', () => {
+    const asked = (from: typeof host) => JSON.stringify(encrypted.probe(from, mesh, facts));
+    expect(asked(host)).toContain('set -- vm1 10.200.1.254 192.0.2.11 vm2 10.200.2.254 2001:db8::12');
+    expect(asked(others[0])).toContain('set -- vm2 10.200.2.254 2001:db8::12 vm0 10.200.0.254 192.0.2.10');
   });
 
   test('a mesh of one has nobody to be listened to by', () => {
     const alone = { ...mesh, hosts: { vm0: mesh.hosts.vm0! } };
-    expect(encrypted.judge(said(''), host, alone, { 'wireguard.publicKey': {} })).toEqual({ is: 'yes' });
-    expect(encrypted.judge(said(''), host, mesh, { 'wireguard.publicKey': {} })).toMatchObject({ is: 'no' });
+    expect(encrypted.judge(said('nobody\n'), host, alone, { 'wireguard.publicKey': {} })).toEqual({ is: 'yes' });
   });
 });
 
