@@ -26,6 +26,9 @@ lint: node_modules/.ready ## Check style, types and dead code
 format: node_modules/.ready ## Format the code
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" npm run --silent format
 
+bench: node_modules/.ready ## Print what the demo's rollouts have cost: time, activities, history, memory
+	@node_modules/.bin/node test/bench/rollouts.ts
+
 clean: ## Remove dependencies and state of this checkout; caches of others stay
 	rm -rf node_modules .farweave
 
