@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { exec, type Lab, type LabHost, up } from '../../src/lab/index.ts';
+import { farweave } from './farweave.ts';
 
 /** The article's cluster, as a reader of the article would look at it. Set-up has rolled it out. */
 let hosts: readonly LabHost[];
@@ -72,7 +72,7 @@ describe('NodeBB', () => {
   });
 
   it('is found by one name in the mesh, whatever the host', async () => {
-    const { stdout } = await exec(hosts[0]!.name, ['docker', 'exec', 'nodebb', 'getent', 'ahostsv4', 'nodebb']);
+    const { stdout } = await exec(hosts[0]!.name, ['docker', 'exec', 'node0', 'getent', 'ahostsv4', 'nodebb']);
     const addresses = new Set(stdout.split('\n').flatMap((line) => line.split(' ')[0] || []));
     expect(addresses.size).toBe(hosts.length);
   });
@@ -80,7 +80,7 @@ describe('NodeBB', () => {
 
 describe('a rollout that has nothing to do', () => {
   it('changes nothing', async () => {
-    expect(await farweave('apply', '--yes')).toMatchObject({
+    expect(await onDemo('apply', '--yes')).toMatchObject({
       exitCode: 0,
       output: expect.stringContaining(' 0 changed'),
     });
@@ -102,7 +102,7 @@ describe('without its primary', () => {
     expect(await eventually(60, async () => (await Promise.all(hosts.map(serves))).every(Boolean))).toBe(true);
     expect(await login(hosts[left[0]!]!.address, 'admin', 'password')).toBe(200);
 
-    expect(await farweave('apply', '--yes')).toMatchObject({
+    expect(await onDemo('apply', '--yes')).toMatchObject({
       exitCode: 0,
       output: expect.stringContaining(' 1 changed'),
     });
@@ -171,15 +171,4 @@ async function eventually(seconds: number, holds: () => Promise<boolean>): Promi
 }
 
 /** The CLI, on the cluster of the demo. */
-function farweave(...args: readonly string[]): Promise<{ exitCode: number; output: string }> {
-  const program = join(import.meta.dirname, '../../bin/farweave');
-  const child = spawn(program, ['--file', join(inject('demo'), 'cluster.yaml'), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ exitCode: code ?? 1, output }));
-  });
-}
+const onDemo = (...args: readonly string[]) => farweave(['--file', join(inject('demo'), 'cluster.yaml'), ...args]);

@@ -56,9 +56,15 @@ function must(db, command) {
 function login(db) {
   try { return Boolean(db.auth(user, password)); } catch (error) { return false; }
 }
+function open(address) {
+  const connection = new Mongo(address);
+  // mongo asks a secondary nothing unless told so, under a name that has changed.
+  if (connection.setSecondaryOk) connection.setSecondaryOk(); else connection.setSlaveOk();
+  return connection;
+}
 function reach(address, seconds) {
   for (let waited = 0; ; waited++) {
-    try { return new Mongo(address).getDB('admin'); } catch (error) { if (waited >= seconds) return null; }
+    try { return open(address).getDB('admin'); } catch (error) { if (waited >= seconds) return null; }
     sleep(1000);
   }
 }

@@ -27,7 +27,7 @@ export const MARK = 'farweave ';
 export const database = operation('nodebb.database', Forum, {
   publishes: [],
   undo: { irreversible: 'the forum would lose its way to its data' },
-  probe: (host, forum) => looking(host, forum),
+  probe: (_, forum) => looking(forum),
   judge: (output, _, forum) =>
     judging(output, ({ roles }) => {
       const missing = rolesOf(forum).filter(({ role, db }) => !roles?.includes(`${role}@${db}`));
@@ -38,7 +38,6 @@ export const database = operation('nodebb.database', Forum, {
   apply: (host, forum) =>
     script(
       running(
-        host,
         forum,
         text`const { MongoClient } = require('${HOME}/node_modules/mongodb');
 const account = { pwd: "${secret(DATABASE_PASSWORD, 'json')}", roles: ${JSON.stringify(rolesOf(forum))} };
@@ -66,7 +65,7 @@ export const setup = operation('nodebb.setup', Account, {
   publishes: [],
   timeout: 600_000,
   undo: { irreversible: 'the forum may have been written to since' },
-  probe: (host, forum) => looking(host, forum),
+  probe: (_, forum) => looking(forum),
   judge: (output) =>
     judging(output, ({ counts }) => {
       const { administrators = 0, categories = 0, plugins = 0 } = counts ?? {};
@@ -77,7 +76,7 @@ export const setup = operation('nodebb.setup', Account, {
     script(
       makingFolders(forum),
       sh`docker rm --force --volumes nodebb-setup > /dev/null 2>&1 || :`,
-      sh`printf %s ${words(answers(host, forum))} | docker run --rm --interactive --name nodebb-setup ${visiting(host, forum)} --entrypoint sh ${forum.image} -c ${SETUP}`,
+      sh`printf %s ${words(answers(host, forum))} | docker run --rm --interactive --name nodebb-setup ${visiting(forum)} --entrypoint sh ${forum.image} -c ${SETUP}`,
     ),
 });
 
@@ -138,11 +137,10 @@ const Look = z.object({
   trouble: z.string().optional(),
 });
 
-function looking(host: HostSpec, forum: Forum): Command {
+function looking(forum: Forum): Command {
   const key = (name: string) => JSON.stringify(name);
   return sh`if command -v docker > /dev/null && [ -n "$(docker images --quiet ${forum.image})" ]; then
 ${running(
-  host,
   forum,
   text`const { MongoClient } = require('${HOME}/node_modules/mongodb');
 const say = (value) => { console.log('${MARK}' + JSON.stringify(value)); process.exit(); };
@@ -170,10 +168,10 @@ fi`;
 }
 
 /** Runs JavaScript with NodeBB's modules: in its container if that runs, else in one for the occasion. */
-export function running(host: HostSpec, forum: Forum, code: Text): Command {
+export function running(forum: Forum, code: Text): Command {
   return sh`code() { printf %s ${words(code)}; }
 if [ -n "$(docker ps --quiet --filter ${named(NAME)} --filter status=running)" ]; then code | docker exec --interactive ${NAME} node -
-else code | docker run --rm --interactive ${visiting(host, forum)} --entrypoint node ${forum.image} -
+else code | docker run --rm --interactive ${visiting(forum)} --entrypoint node ${forum.image} -
 fi`;
 }
 

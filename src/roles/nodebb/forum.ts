@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { type Script, script, secret, sh, type Text, text } from '../../ssh/command.ts';
 import type { Container } from '../container.ts';
-import { BRIDGE, gateway, joining, networkArgs, SLOTS } from '../network.ts';
+import { BRIDGE, joining, networkArgs, RESOLVER, SLOTS } from '../network.ts';
 
 /** What NodeBB's containers have in common. */
 export const Forum = z.object({
@@ -87,8 +87,16 @@ export function configOf(host: HostSpec, forum: Forum): Text {
 `;
 }
 
-/** With these, requests that a frozen primary holds up fail within seconds; NodeBB's own are 90 s. */
-const DRIVER = { connectTimeoutMS: 3000, heartbeatFrequencyMS: 2000, serverSelectionTimeoutMS: 30000 };
+/** With these, a frozen primary is given up within seconds, and requests that it holds within a minute: NodeBB has 90 s and never. */
+const DRIVER = {
+  connectTimeoutMS: 3000,
+  heartbeatFrequencyMS: 2000,
+  serverSelectionTimeoutMS: 30000,
+  socketTimeoutMS: 45000,
+};
+
+/** The driver of 1.4 knows connections that are idle no better than ones that hang: it is left to the kernel to tell. */
+const OLD_DRIVER = { replSet: { socketOptions: { keepAlive: 5000, connectTimeoutMS: 5000 } } };
 
 function connectionString(forum: Forum): Text {
   return text`{ "uri": "${connection(forum, DATABASE_USER, DATABASE_PASSWORD)}", "options": ${JSON.stringify(DRIVER)} }`;
@@ -102,7 +110,8 @@ function hostLists({ members, database, replicaSet }: Forum): Text {
     "port": ${JSON.stringify(ports)},
     "username": ${JSON.stringify(DATABASE_USER)},
     "password": "${secret(DATABASE_PASSWORD, 'json')}",
-    "database": ${JSON.stringify(`${database}?replicaSet=${replicaSet}`)}
+    "database": ${JSON.stringify(`${database}?replicaSet=${replicaSet}`)},
+    "options": ${JSON.stringify(OLD_DRIVER)}
   }`;
 }
 
@@ -120,6 +129,10 @@ export function containerOf(host: HostSpec, forum: Forum): Container {
     flags: [
       ...joining(forum.network, host, NAME, SLOTS.nodebb),
       `--publish=${forum.port}:${listens(forum)}`,
+      // A machine that is gone says nothing: connections to it end after some 15 s instead of as many minutes.
+      '--sysctl=net.ipv4.tcp_retries2=5',
+      '--sysctl=net.ipv4.tcp_keepalive_intvl=5',
+      '--sysctl=net.ipv4.tcp_keepalive_probes=3',
       ...inside(forum),
       ...mounts(forum),
       // It logs to Docker, yet the loader wants its folder.
@@ -132,10 +145,9 @@ export function containerOf(host: HostSpec, forum: Forum): Container {
 }
 
 /** For a container that comes, works and goes, on the same network. */
-export const visiting = (host: HostSpec, forum: Forum): readonly string[] => [
+export const visiting = (forum: Forum): readonly string[] => [
   `--network=${BRIDGE}`,
-  `--dns=${gateway(forum.network, host)}`,
-  `--dns-search=${forum.network.domain}`,
+  `--mount=type=bind,source=${RESOLVER},target=/etc/resolv.conf,readonly`,
   ...inside(forum),
   ...modules(forum),
 ];

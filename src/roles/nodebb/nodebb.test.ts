@@ -89,6 +89,7 @@ describe('config.json', () => {
       username: 'nodebb',
       password: '<nodebb.databasePassword json>',
       database: 'nodebb?replicaSet=rs0',
+      options: { replSet: { socketOptions: { keepAlive: 5000, connectTimeoutMS: 5000 } } },
     });
   });
 

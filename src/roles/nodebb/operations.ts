@@ -78,7 +78,7 @@ export const build = operation('nodebb.build', Forum, {
       makingFolders(forum),
       sh`rm -f ${built(forum)}`,
       sh`docker rm --force --volumes nodebb-build > /dev/null 2>&1 || :`,
-      sh`docker run --rm --name nodebb-build ${visiting(host, forum)} ${mounts(forum).filter((mount) => !mount.includes('node_modules'))} --entrypoint node ${forum.image} nodebb build`,
+      sh`docker run --rm --name nodebb-build ${visiting(forum)} ${mounts(forum).filter((mount) => !mount.includes('node_modules'))} --entrypoint node ${forum.image} nodebb build`,
       // It ends with 0 whatever became of it: this file is what it writes last.
       sh`[ -s ${buildFolder(forum)}/cache-buster ]`,
       sh`${imageId(forum)} > ${built(forum)}.farweave-new`,

@@ -21,7 +21,7 @@ export const replicated = operation('nodebb.replicated', Readers, {
   kind: 'check',
   publishes: [],
   timeout: 180_000,
-  probe: (host, forum) => running(host, forum, verification(host, forum)),
+  probe: (host, forum) => running(forum, verification(host, forum)),
   judge: (output) => {
     const { data } = Report.safeParse(said(output));
     if (data === undefined) return unknown(lastLine(output.stderr) || 'the probe said nothing');
