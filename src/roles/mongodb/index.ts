@@ -3,6 +3,7 @@ import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { versionOf } from '../container.ts';
 import { address, SLOTS } from '../network.ts';
 import { type Context, hostNames, type Problem, type Role } from '../role.ts';
+import * as health from './health.ts';
 import { KEY_SECRET, type Member, memberName } from './member.ts';
 import * as operations from './operations.ts';
 import * as set from './set.ts';
@@ -75,12 +76,13 @@ export const mongodb: Role<Config> = {
     operations.pulled,
     operations.keyFile,
     operations.start,
-    set.ready,
+    health.readable,
+    health.ready,
     set.initiate,
     set.admin,
     set.members,
     set.writeConcern,
-    set.healthy,
+    health.healthy,
   ],
   validate,
   records: (_, { on, network }) =>
@@ -118,7 +120,7 @@ function stages(config: Config, context: Context): readonly Stage[] {
     ],
     network,
   };
-  const replicas: set.ReplicaSet = {
+  const replicas: health.ReplicaSet = {
     replicaSet,
     port,
     members: on.map((host, id) => ({ id, name: memberAddress(host, config, context) })),
@@ -129,6 +131,7 @@ function stages(config: Config, context: Context): readonly Stage[] {
   const together = { ...login, barrier: { scope: 'cluster', on: 'each', order: 'all' } } as const;
   return [
     operations.cpu.over(on, 'check the processor for MongoDB', { version: version(config) ?? '' }),
+    health.readable.over(on, 'check that MongoDB can read its data', { port, version: version(config) ?? '' }, login),
     operations.pulled.over(on, 'pull MongoDB', { image }),
     operations.keyFile.over(on, 'write the key file of the replica set', {}, { secrets: [KEY_SECRET] }),
     operations.start.over(on, 'start MongoDB', member, {
@@ -137,15 +140,15 @@ function stages(config: Config, context: Context): readonly Stage[] {
         scope: 'cluster',
         on: 'each',
         // The primary last, so that one change of all members costs one election.
-        order: { by: set.ROLE, first: ['SECONDARY'] },
-        gate: set.ready.gate({ port }, [ADMIN_PASSWORD]),
+        order: { by: health.ROLE, first: ['SECONDARY'] },
+        gate: health.ready.gate({ port }, [ADMIN_PASSWORD]),
       },
     }),
     set.initiate.over(on, 'initiate the replica set', replicas, once),
     set.admin.over(on, 'have the admin user', { port }, together),
     set.members.over(on, 'add missing members', replicas, once),
     set.writeConcern.over(on, 'set the write concern', { port, writeConcern }, once),
-    set.healthy.over(on, 'wait for the replica set', replicas, together),
+    health.healthy.over(on, 'wait for the replica set', replicas, together),
   ];
 }
 

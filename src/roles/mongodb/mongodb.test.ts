@@ -3,9 +3,10 @@ import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { contexts, type Layout } from '../context.ts';
 import type { Network } from '../network.ts';
 import type { Operation } from '../operation.ts';
+import { healthy, ROLE, readable, ready } from './health.ts';
 import { mongodb } from './index.ts';
 import { cpu, start } from './operations.ts';
-import { admin, healthy, initiate, members, ROLE, ready, writeConcern } from './set.ts';
+import { admin, initiate, members, writeConcern } from './set.ts';
 
 const network: Network = {
   driver: 'wireguard',
@@ -149,6 +150,28 @@ test.each([
   ['', '8.0', 'unknown'],
 ])('mongodb.cpu judges %j for MongoDB %s', (stdout, version, is) => {
   expect(cpu.judge(said(stdout), host, { version }, {}).is).toBe(is);
+});
+
+test.each([
+  ['no data', { state: 'absent' }, '8.0.17', 'yes'],
+  ['its own', { features: '4.4' }, '4.4.29', 'yes'],
+  ['that of the release before', { features: '4.4' }, '5.0.31', 'yes'],
+  ['that of two releases before', { features: '4.4' }, '6.0.27', 'no'],
+  ['that of a later release', { features: '8.0' }, '7.0.28', 'no'],
+  ['what nobody can tell', { state: 'down' }, '8.0.17', 'yes'],
+])('mongodb.readable judges %s', (_, found, version, is) => {
+  const verdict = readable.judge(look({ state: 'PRIMARY', ...found }), host, { port: 27017, version }, {});
+  expect(verdict.is).toBe(is);
+});
+
+it('says which release comes first, and what to run after it', () => {
+  const verdict = readable.judge(
+    look({ state: 'PRIMARY', features: '4.4' }),
+    host,
+    { port: 27017, version: '8.0.17' },
+    {},
+  );
+  expect(verdict).toMatchObject({ wanted: expect.stringContaining("setFeatureCompatibilityVersion: '5.0'") });
 });
 
 describe('the role', () => {

@@ -1,36 +1,10 @@
 import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
-import { type Output, type Script, script } from '../../ssh/command.ts';
-import { no, operation, unknown, type Verdict, yes } from '../operation.ts';
+import { type Script, script } from '../../ssh/command.ts';
+import { no, operation, unknown, yes } from '../operation.ts';
+import { judging, names, Port, ReplicaSet } from './health.ts';
 import { shellOf } from './member.ts';
-import { javascript, type Look, looking, seen } from './shell.ts';
-
-/** A replica set as it should be. */
-export const ReplicaSet = z.object({
-  replicaSet: z.string(),
-  port: z.number(),
-  /** Members, `node0.farweave.local:27017`, with the number that each keeps. */
-  members: z.array(z.object({ id: z.number(), name: z.string() })),
-  electionTimeoutMillis: z.number(),
-});
-export type ReplicaSet = z.infer<typeof ReplicaSet>;
-
-const Port = ReplicaSet.pick({ port: true });
-
-/** The fact that says which member takes writes: PRIMARY or SECONDARY. */
-export const ROLE = 'mongodb.role';
-
-/** What must hold before the next member may stop: this one serves, or was never in a set. */
-export const ready = operation('mongodb.ready', Port, {
-  kind: 'check',
-  publishes: [],
-  timeout: 600_000,
-  probe: (host, set) => looking(shellOf(host, set)),
-  judge: (output) =>
-    judging(output, ({ state }) =>
-      ['uninitialized', 'PRIMARY', 'SECONDARY'].includes(state) ? yes() : no(state, 'a member that answers'),
-    ),
-});
+import { javascript, looking } from './shell.ts';
 
 export const initiate = operation('mongodb.initiate', ReplicaSet, {
   publishes: [],
@@ -167,25 +141,6 @@ export const writeConcern = operation('mongodb.writeConcern', Concern, {
     ),
 });
 
-export const healthy = operation('mongodb.healthy', ReplicaSet, {
-  kind: 'check',
-  publishes: [ROLE],
-  timeout: 600_000,
-  probe: (host, set) => looking(shellOf(host, set)),
-  judge: (output, _, { members: wanted }) =>
-    judging(output, ({ state, hosts, primary }) => {
-      const missing = wanted.filter(({ name }) => !hosts.includes(name));
-      if (state !== 'PRIMARY' && state !== 'SECONDARY') return no(state, 'PRIMARY or SECONDARY');
-      if (missing.length > 0) return no(`without ${names(missing)}`, names(wanted));
-      return primary === undefined ? no('without a primary', 'one PRIMARY') : yes({ [ROLE]: state });
-    }),
-});
-
-function judging(output: Output, judge: (look: Look) => Verdict): Verdict {
-  const look = seen(output);
-  return typeof look === 'string' ? unknown(look) : judge(look);
-}
-
 /** Passed to every script that deals with the set as a whole. */
 const HELD = `if (local === null) fail('MongoDB does not answer');`;
 
@@ -199,5 +154,3 @@ function within(host: HostSpec, set: { readonly port: number } & Partial<Replica
   const known = `const replicaSet = ${JSON.stringify(replicaSet)}, members = ${JSON.stringify(all)}, settings = ${JSON.stringify(settings)};\n`;
   return script(javascript(shellOf(host, set), known + code));
 }
-
-const names = (list: ReplicaSet['members']) => list.map(({ name }) => name.split('.')[0]).join(', ');

@@ -36,6 +36,8 @@ const Look = z.object({
   voters: z.array(z.string()).default([]),
   electionTimeoutMillis: z.number().optional(),
   writeConcern: z.union([z.string(), z.number()]).optional(),
+  /** The release whose data format is in use, `4.4`. It only goes up, by hand. */
+  features: z.string().optional(),
 });
 
 /** Before each line that a script means for its caller: shells print warnings of their own. */
@@ -108,6 +110,8 @@ else {
     const self = (status.members || []).filter((member) => member.self)[0];
     if (self) look.state = self.stateStr;
     const concern = (ask(local, { getDefaultRWConcern: 1 }).defaultWriteConcern || {}).w;
+    const features = ask(local, { getParameter: 1, featureCompatibilityVersion: 1 }).featureCompatibilityVersion;
+    look.features = features && features.version;
     look.writeConcern = typeof concern === 'string' || concern === undefined ? concern : Number(concern);
   }
   say(look);
