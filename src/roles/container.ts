@@ -102,7 +102,7 @@ const digestOf = ({ image, flags, command, reads }: Container) =>
   digest(text`${JSON.stringify([image, flags, command])}${reads}`);
 
 const removing = (name: string, stop: number): Command =>
-  sh`if [ -n "$(docker ps --all --quiet --filter ${named(name)})" ]; then docker stop --time ${stop} ${name}; docker rm --force --volumes ${name}; fi`;
+  sh`if [ -n "$(docker ps --all --quiet --filter ${named(name)})" ]; then docker stop -t ${stop} ${name}; docker rm --force --volumes ${name}; fi`;
 
 function recipe(container: Container): Text {
   const { name, role, cluster, image, flags, command, stop } = container;

@@ -10,6 +10,7 @@ import {
   judgeImage,
   lastLine,
   makingContainer,
+  named,
   remakingContainer,
 } from '../container.ts';
 import { no, operation, same, yes } from '../operation.ts';
@@ -23,6 +24,7 @@ import {
   makingFolders,
   modulesVolume,
   mounts,
+  NAME,
   traits,
   visiting,
 } from './forum.ts';
@@ -57,6 +59,11 @@ export const config = operation('nodebb.config', Forum, {
   brief: true,
   publishes: [],
   undo: 'restore',
+  // By then the container of before runs again, with what stood here.
+  restored: () =>
+    script(
+      sh`if [ -f ${CONFIG_PATH} ] && [ -n "$(docker ps --quiet --filter ${named(NAME)})" ]; then docker restart -t 20 ${NAME}; fi`,
+    ),
   probe: (host, forum) => findingFile(CONFIG_PATH, configOf(host, forum)),
   judge: (output, _, { user }) => judgeFile(output, `600 ${user}`),
   apply: (host, forum) => writing(CONFIG_PATH, configOf(host, forum), { mode: '0600', owner: forum.user }),
