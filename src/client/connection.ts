@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { TASK_QUEUE } from '../workflows/contract.ts';
-import { up } from './dev/embedded.ts';
+import { revived, up } from './dev/embedded.ts';
 import { stateFolder } from './dev/state.ts';
 import { isPolled } from './dev/worker.ts';
 import { EXIT, Failure } from './errors.ts';
@@ -51,7 +51,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Farweave> {
   const { env = process.env, progress = () => {} } = options;
   const state = stateFolder({ env, ...(options.state && { option: options.state }) });
   const named = namedServer(options, env);
-  const revive = async () => void (named ? undefined : await up(state, { env, progress }));
+  const revive = async () => (named ? undefined : await revived(state, { env, progress: () => {} }));
   const server = named ?? embeddedServer(await up(state, { env, progress }));
   const connection = await open(server.connection);
   const { namespace } = server;

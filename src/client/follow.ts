@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { type Client, isGrpcServiceError, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { type Outcome, outcomeOf, type Progress, planQuery, progressQuery } from '../workflows/contract.ts';
 import { EXIT, Failure } from './errors.ts';
 import { runningSteps } from './running.ts';
@@ -19,11 +19,12 @@ export interface FollowOptions {
   readonly running?: boolean;
   /** Ends the following, not the rollout. */
   readonly signal?: AbortSignal;
-  /** Called when nobody answers, such as to start a server that has died. */
+  /** Called every few seconds, to start again a server or worker that has died. */
   readonly revive?: () => Promise<unknown>;
 }
 
 const QUERY_LIMIT = 10_000;
+const REVIVE_EVERY = 2_000;
 /** How long nobody may answer before following is given up. The rollout itself waits as long as it takes. */
 const LOST_LIMIT = 5 * 60_000;
 
@@ -35,8 +36,10 @@ export async function* follow(client: Client, rollout: Followed, options: Follow
   const { interval = 500, signal } = options;
   let last: View | undefined;
   let heard = Date.now();
+  const revive = reviver(options);
   for (;;) {
     if (signal?.aborted) return;
+    revive();
     const look = await see(client, rollout, last, options).catch(asTrouble);
     if ('plan' in look) {
       heard = Date.now();
@@ -46,7 +49,6 @@ export async function* follow(client: Client, rollout: Followed, options: Follow
     } else {
       if (Date.now() - heard > LOST_LIMIT) throw lost(look.trouble);
       if (last) yield { ...last, running: [], trouble: look.trouble };
-      await options.revive?.().catch(() => {});
     }
     await sleep(interval, undefined, { ...(signal && { signal }) }).catch(() => {});
   }
@@ -110,8 +112,26 @@ function asTrouble(error: unknown): { readonly trouble: string } {
 }
 
 function explain(error: Error): string {
-  const cause = error.cause instanceof Error ? error.cause.message : error.message;
-  return `no answer (${cause.split('\n')[0]})`;
+  if (isGrpcServiceError(error) || isGrpcServiceError(error.cause))
+    return 'no answer yet: the server or its worker is away';
+  return `no answer yet: ${error.message.split('\n')[0]}`;
+}
+
+/** Beside the looks, not between them: one of these may wait for what the other brings back. */
+function reviver({ revive }: FollowOptions): () => void {
+  let next = Date.now() + REVIVE_EVERY;
+  let isBusy = false;
+  return () => {
+    if (!revive || isBusy || Date.now() < next) return;
+    isBusy = true;
+    // What keeps it from coming back is told when nobody has answered for long enough.
+    void revive()
+      .catch(() => {})
+      .finally(() => {
+        isBusy = false;
+        next = Date.now() + REVIVE_EVERY;
+      });
+  };
 }
 
 function lost(trouble: string): Failure {

@@ -27,6 +27,7 @@ import { isStuck, type View } from './view.ts';
 
 export { parseCluster } from '../spec/parse.ts';
 export { SpecError } from '../spec/problem.ts';
+export { resolveSecrets, SecretsError } from '../spec/secrets.ts';
 export { Changes, changeLine, type StepChange } from './changes.ts';
 export { type ConnectOptions, connect, type Farweave } from './connection.ts';
 export { Failure } from './errors.ts';

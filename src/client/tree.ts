@@ -141,6 +141,6 @@ function hostState(view: View, host: string): StepState {
   if (states.includes('provisioning') || view.running.some((running) => running.host === host)) return 'provisioning';
   const waiting = states.filter((state) => state === 'queued').length;
   if (waiting === states.length) return 'queued';
-  if (waiting > 0) return 'provisioning';
+  if (waiting > 0) return states.includes('done') ? 'provisioning' : 'queued';
   return states.includes('done') ? 'done' : 'unchanged';
 }

@@ -122,8 +122,8 @@ function sum(states: readonly StepState[]): StepState {
   for (const loud of ['failed', 'parked', 'provisioning', 'undone'] as const) if (states.includes(loud)) return loud;
   const waiting = states.filter((state) => state === 'queued').length;
   if (waiting === states.length) return 'queued';
-  // Begun and not at its end: between two steps.
-  if (waiting > 0) return 'provisioning';
+  // Begun and not at its end: between two steps. What was found as it should be is no beginning.
+  if (waiting > 0) return states.includes('done') ? 'provisioning' : 'queued';
   return states.includes('done') ? 'done' : states.includes('unchanged') ? 'unchanged' : 'skipped';
 }
 

@@ -33,6 +33,12 @@ export async function up(state: string, around: Surroundings): Promise<Embedded>
   });
 }
 
+/** Starts again what has died, but not what `down` has ended. A worker with older code is left alone: it is at work. */
+export async function revived(state: string, around: Surroundings): Promise<void> {
+  const { server, worker } = readDevState(state);
+  if ((server && !isAlive(server)) || (worker && !isAlive(worker))) await up(state, around);
+}
+
 /** Ends what was started: the worker first, so that it can say goodbye. Says whether anything ran. */
 export async function down(state: string, progress: Surroundings['progress']): Promise<boolean> {
   return await locked(state, async () => {

