@@ -34,7 +34,15 @@ for (const [name, ...command] of CHECKS) {
 for (const project of PROJECTS) {
   console.log(`\n== ${project} tests`);
   const file = join(reports, `${project}.json`);
-  const exitCode = await run(['vitest', 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`]);
+  const exitCode = await run([
+    'vitest',
+    'run',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ]);
   await count(file, exitCode);
 }
 await rm(reports, { recursive: true });
@@ -49,7 +57,9 @@ async function count(file: string, exitCode: number): Promise<void> {
     return;
   }
   const report = Report.parse(JSON.parse(text));
-  const broken = report.testResults.filter((result) => result.status === 'failed' && result.assertionResults.length === 0).length;
+  const broken = report.testResults.filter(
+    (result) => result.status === 'failed' && result.assertionResults.length === 0,
+  ).length;
   total.passed += report.numPassedTests;
   total.failed += report.numFailedTests + broken;
   total.skipped += report.numPendingTests;
@@ -58,6 +68,10 @@ async function count(file: string, exitCode: number): Promise<void> {
 
 function run([command, ...args]: readonly string[]): Promise<number> {
   const path = `${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`;
-  const child = spawn(command!, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, PATH: path } });
+  const child = spawn(command!, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, PATH: path },
+  });
   return new Promise((resolve, reject) => child.on('error', reject).on('exit', (code) => resolve(code ?? 1)));
 }

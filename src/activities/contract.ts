@@ -52,11 +52,8 @@ export interface SurveyResult {
   readonly findings: readonly Finding[];
 }
 
+/** Brings steps about, takes them back (`….undo`), or waits until they hold (`host.gate`). */
 export type Activity = (task: Task) => Promise<readonly Result[]>;
-/** Takes back one step, if this rollout's receipt for it is there. */
-export type Undo = Activity;
-/** Waits until every step holds. Results: none changed. */
-export type Gatekeeper = Activity;
 /** Drops the receipts of the rollout, whose settled steps nobody is going to undo. */
 export type Settle = (
   task: Omit<Task, 'steps' | 'facts'> & { readonly facts: Facts; readonly rollout: string },

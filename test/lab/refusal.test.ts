@@ -63,7 +63,7 @@ async function refused(spoil: (text: string) => string): Promise<Ran> {
   await writeFile(file, text);
   const before = await traces();
   const ran = await farweave(['--file', file, 'apply', '--yes']);
-  expect(ran.exitCode, ran.output).toBe(1);
+  expect(ran).toMatchObject({ exitCode: 1 }); // shows what it printed if not
   expect(await traces()).toEqual(before);
   return ran;
 }

@@ -101,7 +101,7 @@ const healthy = operation('db.healthy', z.object({}), {
   judge: ({ stdout }) => (stdout.trim() === 'dunno' ? unknown('it does not say') : same(stdout.trim(), 'well')),
 });
 
-export const operations: readonly Operation[] = [
+const operations: readonly Operation[] = [
   supported,
   install,
   configure,
