@@ -1,6 +1,6 @@
 import type { Plan, Stage } from '../plan/plan.ts';
 import type { StepState } from '../workflows/contract.ts';
-import { isOnOne, stepState, type View } from './view.ts';
+import { isOnOne, isOver, stepState, type View } from './view.ts';
 
 /** A step that has come into another state. */
 export interface StepChange {
@@ -17,6 +17,7 @@ const QUEUED_LIMIT = 600;
 /** Tells, view by view, which steps have come into another state. What needs no change is never told of. */
 export class Changes {
   readonly #told = new Map<string, StepState>();
+  readonly #parked = new Set<string>();
   readonly #quiet: boolean;
 
   constructor(plan: Plan) {
@@ -30,7 +31,9 @@ export class Changes {
     );
     // Before the survey is through nobody knows what there is to do. What it begins at once was queued as well.
     const queued =
-      progress.state === 'surveying' ? [] : all.filter(({ stage, host, state }) => this.#waits(stage, host, state));
+      progress.state === 'surveying' || isOver(progress.state)
+        ? []
+        : all.filter(({ stage, host, state }) => this.#waits(stage, host, state));
     const moved = all.filter(({ stage, host, state }) => this.#isNews(stage, host, state));
     return [...queued.map((step) => change({ ...step, state: 'queued' })), ...moved.map(change)];
   }
@@ -49,7 +52,14 @@ export class Changes {
     if (state === 'queued' || before === state) return false;
     if ((state === 'unchanged' || state === 'skipped') && before === undefined) return false;
     this.#told.set(key, state);
-    return true;
+    // A host that is parked is so with all that it had left to do: the first step of it tells.
+    return state !== 'parked' || this.#parks(host);
+  }
+
+  #parks(host: string): boolean {
+    const isNew = !this.#parked.has(host);
+    this.#parked.add(host);
+    return isNew;
   }
 }
 

@@ -14,7 +14,7 @@ export function ended(farweave: Farweave, rollout: Followed, view: View, outcome
   const ok = outcome.state === 'done';
   const isCheck = view.plan.purpose === 'verify';
   const elapsed = (view.ended ?? Date.now()) - view.began;
-  const problems = isCheck ? outcome.problems.filter(({ stage }) => !stage) : outcome.problems;
+  const problems = inOrder(view, isCheck ? outcome.problems.filter(({ stage }) => !stage) : outcome.problems);
   if (manner.json)
     writeJson(manner, { ...summary(farweave, rollout, view), ...withoutFacts(outcome), milliseconds: elapsed });
   else
@@ -36,7 +36,7 @@ export function stuck(farweave: Farweave, rollout: Followed, view: View, manner:
   if (manner.json) writeJson(manner, { ...summary(farweave, rollout, view), problems: view.progress.problems });
   else
     say(manner, [
-      ...problemLines(view.progress.problems, io),
+      ...problemLines(inOrder(view, view.progress.problems), io),
       '',
       'The rollout is paused: nothing new starts, and what it has done stays until you decide.',
       ...table([
@@ -55,6 +55,12 @@ export function departed(rollout: Followed, { io, self }: Manner): number {
     `\nRevision ${rollout.revision} goes on without this terminal.\n  ${self} watch    come back to it\n  ${self} pause    hold it\n`,
   );
   return EXIT.interrupted;
+}
+
+/** As the hosts stand in the cluster file. */
+function inOrder({ plan }: View, problems: Outcome['problems']): Outcome['problems'] {
+  const places = new Map(plan.hosts.map(({ name }, n) => [name, n]));
+  return problems.toSorted((a, b) => (places.get(a.host) ?? -1) - (places.get(b.host) ?? -1));
 }
 
 /** What of a rollout stands in JSON, ended or not. */

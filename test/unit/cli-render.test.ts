@@ -173,6 +173,17 @@ describe('lines of change', () => {
     expect(lines(new Changes(PLAN), all, { state: 'done' })).toEqual([]);
   });
 
+  it('say nothing of steps that nobody will come to', () => {
+    expect(lines(new Changes(PLAN), {}, { state: 'failed' })).toEqual([]);
+  });
+
+  it('tell once that a host is parked', () => {
+    const changes = new Changes(PLAN);
+    lines(changes, {});
+    const steps: Steps = { '01-docker.install': { vm2: 'parked' }, '02-docker.configure': { vm2: 'parked' } };
+    expect(lines(changes, steps, { parked: ['vm2'] })).toEqual(['vm2 docker.install: Parked']);
+  });
+
   it('never say that a step is queued again, nor that all hosts wait for what one of them does', () => {
     const changes = new Changes(PLAN);
     const queued = lines(changes, {});

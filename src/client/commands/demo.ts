@@ -13,6 +13,8 @@ import { bringUp, takeDown } from './lab.ts';
 /** Everything that a demo leaves on this machine, but for the lab and caches. Tests have one of their own. */
 const folder = resolve(process.env.FARWEAVE_DEMO ?? join(import.meta.dirname, '../../../.farweave/demo'));
 const file = join(folder, 'cluster.yaml');
+/** The article's. */
+const ADMIN_PASSWORD = 'password';
 /** Beside the cluster file, so that commands with `-f` find it. */
 const state = join(folder, '.farweave');
 
@@ -36,7 +38,7 @@ async function demoUp(at: At): Promise<number> {
   const lab = await bringUp(at);
   mkdirSync(state, { recursive: true, mode: 0o700 });
   writeFileSync(join(folder, 'password'), 'vagrant\n', { mode: 0o600 });
-  writeFileSync(join(folder, 'admin-password'), 'password\n', { mode: 0o600 });
+  writeFileSync(join(folder, 'admin-password'), `${ADMIN_PASSWORD}\n`, { mode: 0o600 });
   const secrets = { password: '{ file: password }', adminPassword: '{ file: admin-password }' };
   writeFileSync(file, labCluster(lab, { name: 'forum', secrets }));
   const exitCode = await applyCluster(inDemo(at), { yes: true });
@@ -63,6 +65,8 @@ const shownFile = (cwd: string) => relative(cwd, file) || file;
 function next({ io, self }: At): readonly string[] {
   const here = `${self} -f ${shownFile(io.cwd)}`;
   return [
+    '',
+    `Login   admin / ${ADMIN_PASSWORD}`,
     '',
     'Try',
     ...table([
