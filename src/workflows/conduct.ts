@@ -24,6 +24,7 @@ export class Conduct {
   readonly #input: RolloutInput;
   readonly #account: Account;
   readonly #sites: Sites;
+  #telling: Promise<void> = Promise.resolve();
   #state: RolloutState = 'surveying';
   #doing = '';
   #pausedBy: Note | undefined;
@@ -120,9 +121,10 @@ export class Conduct {
     this.#describe();
     const { reportTo, revision } = this.#input;
     if (reportTo === undefined) return;
+    await this.#telling;
     await getExternalWorkflowHandle(reportTo)
       .signal(rolloutEndedSignal, { revision, outcome })
-      .catch(() => {}); // the cluster workflow was ended: there is nobody to tell
+      .catch(() => {}); // as in #tell
   }
 
   #pause(note: Note): void {
@@ -160,15 +162,13 @@ export class Conduct {
     }
   }
 
+  /** One after another: two signals under way at once may arrive in either order. */
   #tell(): void {
     const { reportTo, revision } = this.#input;
     if (reportTo === undefined) return;
-    const signal = getExternalWorkflowHandle(reportTo).signal(rolloutChangedSignal, {
-      revision,
-      state: this.#state,
-      stuck: this.isStuck,
-    });
-    signal.catch(() => {}); // as above
+    const news = { revision, state: this.#state, stuck: this.isStuck };
+    const tell = () => getExternalWorkflowHandle(reportTo).signal(rolloutChangedSignal, news);
+    this.#telling = this.#telling.then(tell).catch(() => {}); // the cluster workflow was ended: there is nobody to tell
   }
 
   #progress() {

@@ -11,6 +11,7 @@ import { clipped } from './activity.ts';
 import {
   haltSignal,
   type Ledger,
+  type Note,
   type PlacedStage,
   pauseSignal,
   type RolloutInput,
@@ -28,6 +29,7 @@ export class Sites {
   readonly #account: Account;
   readonly #stages: ReadonlyMap<string, PlacedStage>;
   paused = false;
+  #telling: Promise<unknown> = Promise.resolve();
   readonly #running = new Map<string, ChildWorkflowHandle<typeof site>>();
 
   constructor(rollout: RolloutInput, account: Account) {
@@ -57,8 +59,10 @@ export class Sites {
     await this.#inEvery(segment, stages, (input) => this.#hasWork(input));
   }
 
-  tell<Args extends [{ readonly by?: string }?]>(signal: SignalDefinition<Args, string>, ...args: Args): void {
-    for (const child of this.#running.values()) child.signal(signal, ...args).catch(() => {}); // it has just ended: nothing left to tell
+  /** To all that run. One after another: two signals under way at once may arrive in either order. */
+  tell(signal: SignalDefinition<[], string> | SignalDefinition<[Note?], string>, note?: Note): void {
+    const tellAll = () => Promise.all([...this.#running.values()].map((child) => tell(child, signal, note)));
+    this.#telling = this.#telling.then(tellAll);
   }
 
   /** What some hosts have to do with some stages. All hosts, unless told. */
@@ -106,8 +110,9 @@ export class Sites {
 
   /** What was told to all while this one was being started has passed it by. */
   #catchUp(child: ChildWorkflowHandle<typeof site>, { paused }: SiteInput): void {
-    if (this.#account.stopped !== undefined) child.signal(haltSignal).catch(() => {});
-    else if (paused !== this.paused) child.signal(this.paused ? pauseSignal : resumeSignal).catch(() => {});
+    const signal = paused ? resumeSignal : pauseSignal;
+    if (this.#account.stopped !== undefined) void tell(child, haltSignal);
+    else if (paused !== this.paused) void tell(child, signal);
   }
 
   /** Too many parked hosts are a failure. A verification has no budget: it fails if anything is wrong. */
@@ -145,4 +150,13 @@ function anything({ stages, ledger }: SiteInput): Ledger {
 function summaryOf(segment: number | 'survey', { site, hosts, stages }: SiteInput): string {
   const what = segment === 'survey' ? 'survey' : stages.map((stage) => stage.title).join(' → ');
   return clipped(`${site}: ${hosts.length} host${hosts.length === 1 ? '' : 's'}, ${what}`, 80);
+}
+
+/** One that has just ended need not be told. */
+async function tell(
+  child: ChildWorkflowHandle<typeof site>,
+  signal: SignalDefinition<[], string> | SignalDefinition<[Note?], string>,
+  note?: Note,
+): Promise<void> {
+  await child.signal(signal as SignalDefinition<[Note?], string>, note).catch(() => {});
 }
