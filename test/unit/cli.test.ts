@@ -54,6 +54,7 @@ describe('a wrong command line', () => {
     { argv: ['dev', 'dwn'], says: 'Did you mean down?' },
     { argv: ['plan', '--chek'], says: 'Did you mean --check?' },
     { argv: ['watch', 'soon'], says: 'whole number' },
+    { argv: ['apply', '--plan', 'latest'], says: '16 hexadecimal digits' },
     { argv: ['init'], says: "missing required argument 'hosts'" },
     { argv: ['lab', 'delay', '20ms'], says: 'Wants a whole number' },
     { argv: ['lab', 'up', '--release', 'buster'], says: 'Allowed choices are trixie, bookworm' },

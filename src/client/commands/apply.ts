@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { accompany } from '../accompany.ts';
 import { type At, mannerOf, type Run, readSpec, secretsOf, teach, withTemporal, writeJson } from '../command.ts';
 import { confirm } from '../confirm.ts';
@@ -26,7 +26,7 @@ export function addApply(program: Command, run: Run): void {
         'the rollout is shown by site, host and role; elsewhere each change of state is a line ' +
         '(vm0 mongodb.start: Queued, Provisioning, Done).',
     )
-    .option('--plan <digest>', 'only if the plan still is the one that farweave plan showed (16 digits are enough)')
+    .option('--plan <digest>', 'only if the plan still is the one that farweave plan showed', digestOf)
     .option('-y, --yes', 'do not ask')
     .option('--wait', 'watch until it has ended (the default)')
     .option('--detach', 'begin and return at once')
@@ -59,16 +59,13 @@ export async function applyCluster(at: At, options: Options): Promise<number> {
   });
 }
 
+function digestOf(value: string): string {
+  if (/^[0-9a-f]{8,64}$/.test(value)) return value;
+  throw new InvalidArgumentError('Wants 16 hexadecimal digits, as farweave plan prints them.');
+}
+
 /** Refuses a plan that is not the one that somebody has agreed to. */
 function holdTo(wanted: string, { digest }: Draft, { self }: At): void {
-  if (!/^[0-9a-f]{8,64}$/.test(wanted)) {
-    throw new Failure(
-      `${wanted} is not the digest of a plan: wants 16 hexadecimal digits, as farweave plan prints them.`,
-      {
-        exitCode: EXIT.badInput,
-      },
-    );
-  }
   if (digest.startsWith(wanted)) return;
   throw new Failure(`The plan ${wanted} no longer holds: it is ${digest.slice(0, 16)} now.`, {
     details: [
