@@ -198,7 +198,7 @@ it('cancelled, it ends what runs on the hosts and leaves what is done', async ()
 });
 
 it('paused, it holds back new steps until it is resumed', async () => {
-  for (const name of names) machines.of(name).write('srv/slow/pkg.install', '0.5');
+  for (const name of names) machines.of(name).write('srv/slow/pkg.install', '3');
   await withWorker(machines, async (queue) => {
     const handle = await start(queue, planOf('pause'));
     await until(() => names.every((name) => times(name, 'pkg.install') === 1));
