@@ -34,6 +34,7 @@ export const CONFIG_PATH = '/etc/farweave/nodebb/config.json';
 
 const DATA = '/var/lib/nodebb';
 const UPLOADS = `${DATA}/uploads`;
+const LOGS = `${DATA}/logs`;
 
 /** What differs between versions. */
 export function traits({ version }: Pick<Forum, 'version'>) {
@@ -135,8 +136,6 @@ export function containerOf(host: HostSpec, forum: Forum): Container {
       '--sysctl=net.ipv4.tcp_keepalive_probes=3',
       ...inside(forum),
       ...mounts(forum),
-      // It logs to Docker, yet the loader wants its folder.
-      `--tmpfs=${HOME}/logs:mode=1777`,
       '--entrypoint=node',
     ],
     command: ['loader.js', '--no-silent', '--no-daemon'],
@@ -155,6 +154,8 @@ export const visiting = (forum: Forum): readonly string[] => [
 export const mounts = (forum: Forum): readonly string[] => [
   `--mount=type=bind,source=${CONFIG_PATH},target=${HOME}/config.json,readonly`,
   `--mount=type=bind,source=${UPLOADS},target=${HOME}/public/uploads`,
+  // It logs to Docker, yet the loader opens a file, and 1.4 comes without the folder for it.
+  `--mount=type=bind,source=${LOGS},target=${HOME}/logs`,
   ...(traits(forum).builds ? [`--mount=type=bind,source=${buildFolder(forum)},target=${HOME}/build`] : []),
   ...modules(forum),
 ];
@@ -181,6 +182,6 @@ export function makingFolders(forum: Forum): Script {
   const uploads = ['category', 'emoji', 'files', 'profile', 'sounds', 'system'].map((name) => `${UPLOADS}/${name}`);
   return script(
     sh`install -d -m 0711 ${DATA}`,
-    sh`install -d -o ${uid} -g ${gid} ${UPLOADS} ${uploads} ${buildFolder(forum)}`,
+    sh`install -d -o ${uid} -g ${gid} ${LOGS} ${UPLOADS} ${uploads} ${traits(forum).builds ? [buildFolder(forum)] : []}`,
   );
 }

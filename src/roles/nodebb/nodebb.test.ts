@@ -129,6 +129,7 @@ describe('the container', () => {
       '/etc/resolv.conf',
       '/usr/src/app/config.json',
       '/usr/src/app/public/uploads',
+      '/usr/src/app/logs',
       '/usr/src/app/build',
       '/usr/src/app/node_modules',
     ]);
