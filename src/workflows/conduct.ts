@@ -37,6 +37,7 @@ export class Conduct {
     this.#input = input;
     this.#account = account;
     this.#sites = sites;
+    sites.onChange = () => this.#describe();
     setHandler(pauseSignal, (note) => this.#pause(note ?? {}), {
       description: 'Holds back new steps; what runs finishes. {"by": "you", "reason": "lunch"}',
     });
@@ -193,8 +194,14 @@ export class Conduct {
     const sites = Map.groupBy(plan.hosts, (host) => host.site);
     const names = new Map([...sites].map(([site, hosts]) => [site, hosts.map((host) => host.name)]));
     const problems = this.#account.problems.slice(0, 10).map(({ message }) => `- ${message.slice(0, 500)}`);
-    const lines = [`${this.#state}: ${this.#doing}`, `${this.#account.changed} steps changed something`, ...problems];
-    detail(`${plan.cluster}, revision ${revision}`, lines, siteRows(names, this.#account, this.#sites.running));
+    const todo = 'What to do: mend the cause and send `resume`, or send `rollback`, or cancel this workflow.';
+    const lines = [
+      `${this.#state}: ${this.#doing}`,
+      `${this.#account.changed} steps changed something`,
+      ...problems,
+      ...(this.isStuck ? ['', todo] : []),
+    ];
+    detail(`${plan.cluster}, revision ${revision}`, lines, siteRows(names, this.#account.parked, this.#sites.running));
   }
 }
 

@@ -1,8 +1,7 @@
-import { workflowInfo } from '@temporalio/workflow';
 import type { Sealed } from '../activities/contract.ts';
 import { DIGEST_KEY } from '../plan/plan.ts';
 import type { ApplyRequest, ClusterState, Outcome, RolloutState, RunningRollout } from './contract.ts';
-import { detail, upsert } from './report.ts';
+import { detail, linkTo, upsert } from './report.ts';
 
 const EVENTS = 200;
 
@@ -101,7 +100,7 @@ export class Memory {
     const state = rollout ? (rollout.state ?? 'surveying') : (last?.state ?? 'idle');
     upsert({ cluster: this.#name, revision, state, parked: last?.parked.length ?? 0 });
     const to = rollout?.workflowId;
-    const link = to && `Now: [${to}](/namespaces/${workflowInfo().namespace}/workflows/${encodeURIComponent(to)})`;
+    const link = to && `Now: ${linkTo(to)}`;
     const told = events
       .slice(-20)
       .toReversed()

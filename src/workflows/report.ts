@@ -1,6 +1,5 @@
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
-import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
-import type { Account } from './account.ts';
+import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { Problem, RolloutState } from './contract.ts';
 
 const KEYS = {
@@ -40,18 +39,25 @@ export function detail(title: string, lines: readonly string[], rows: readonly (
   setCurrentDetails([`### ${title}`, '', ...lines, '', ...table].join('\n').slice(0, 18_000));
 }
 
-/** Sites with something left to do come first, so that they are seen. */
+/** Sites that are not done: those with parked hosts first, so that they are seen. `running` are workflow ids. */
 export function siteRows(
   sites: ReadonlyMap<string, readonly string[]>,
-  account: Account,
+  parked: ReadonlySet<string>,
   running: readonly string[],
 ): readonly (readonly string[])[] {
-  return [...sites].flatMap(([site, hosts]) => {
-    const parked = hosts.filter((host) => account.parked.has(host));
-    const state = parked.length > 0 ? `parked: ${parked.join(', ')}` : 'at work';
-    const isRunning = running.some((id) => id.endsWith(`:${site}`));
-    return isRunning || parked.length > 0 ? [[site, String(hosts.length), state]] : [];
+  const rows = [...sites].flatMap(([site, hosts]) => {
+    const waiting = hosts.filter((host) => parked.has(host));
+    const workflowId = running.find((id) => id.endsWith(`:${site}`));
+    if (waiting.length === 0 && workflowId === undefined) return [];
+    const state = waiting.length > 0 ? `parked: ${waiting.join(', ')}` : 'at work';
+    return [[workflowId === undefined ? site : linkTo(workflowId, site), String(hosts.length), state]];
   });
+  return rows.toSorted(([, , a = ''], [, , b = '']) => Number(b.startsWith('parked')) - Number(a.startsWith('parked')));
+}
+
+/** Relative, since nobody tells a workflow where its Web UI is. */
+export function linkTo(workflowId: string, shown = workflowId): string {
+  return `[${shown}](/namespaces/${workflowInfo().namespace}/workflows/${encodeURIComponent(workflowId)})`;
 }
 
 /** First line: what happened. Last line: what to do. */
@@ -59,6 +65,8 @@ export function explain(stopped: string, problems: readonly Problem[], todo: str
   const others = problems.filter(({ message }) => message !== stopped);
   const shown = others.slice(0, 10).map(({ message }) => message);
   const more = others.length > shown.length ? [`and ${others.length - shown.length} more`] : [];
-  const [hint] = problems.flatMap((problem) => problem.hint ?? []);
+  // Of what stopped it; what was merely parked on the way has hints of its own.
+  const culprit = problems.find(({ message }) => message === stopped) ?? problems[0];
+  const hint = culprit?.hint;
   return [stopped, ...shown, ...more, `What to do: ${hint === undefined ? '' : `${hint} `}${todo}`].join('\n');
 }

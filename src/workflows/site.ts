@@ -10,12 +10,15 @@ import {
   type SiteInput,
 } from './contract.ts';
 import { Hosts } from './hosts.ts';
+import { upsert } from './report.ts';
 import { survey as surveyHosts } from './survey.ts';
 
 /** One segment on the hosts of one site. Always returns: what to make of a failure is the rollout's to decide. */
 export async function site(input: SiteInput): Promise<Ledger> {
   const hosts = listen(input, 'rolling');
   await hosts.run();
+  const { parked, stopped } = hosts.account;
+  upsert({ state: stopped === undefined ? 'done' : 'failed', parked: parked.size });
   return { ...toldBy(input, hosts), settled: {} };
 }
 
@@ -23,6 +26,7 @@ export async function site(input: SiteInput): Promise<Ledger> {
 export async function survey(input: SiteInput): Promise<Ledger> {
   const hosts = listen(input, 'surveying');
   await surveyHosts(input, hosts.account);
+  upsert({ state: 'done', parked: hosts.account.parked.size });
   return toldBy(input, hosts);
 }
 

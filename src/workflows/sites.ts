@@ -29,6 +29,8 @@ export class Sites {
   readonly #account: Account;
   readonly #stages: ReadonlyMap<string, PlacedStage>;
   paused = false;
+  /** Called when a site begins or ends. */
+  onChange: () => void = () => {};
   #telling: Promise<unknown> = Promise.resolve();
   readonly #running = new Map<string, ChildWorkflowHandle<typeof site>>();
 
@@ -97,6 +99,7 @@ export class Sites {
       });
       this.#running.set(name, child);
       this.#catchUp(child, input);
+      this.onChange();
       this.#account.add(await child.result().finally(() => this.#running.delete(name)));
     } catch (error) {
       if (segment !== 'survey') this.#account.add(anything(input));
@@ -105,6 +108,7 @@ export class Sites {
       this.#account.fail(name, undefined, failed, { onFailure: 'pause', alone: true });
     }
     this.weigh();
+    this.onChange();
     if (segment !== 'survey' && this.#account.stopped !== undefined) this.tell(haltSignal);
   }
 

@@ -1,4 +1,5 @@
 import type { WorkflowFailedError } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { pauseSignal, progressQuery, resumeSignal, rollbackSignal, siteId } from '../../src/workflows/contract.ts';
 import { CANARIES, client, connected, measure, outcome, start, until, withWorker } from './drive.ts';
@@ -28,6 +29,8 @@ it('undoes in reverse what it changed, and only that', async () => {
     const message = (error as WorkflowFailedError).cause?.message.split('\n') ?? [];
     expect(message[0]).toBe('db.start on vm4: exit code 1: E: it failed');
     expect(message.at(-1)).toMatch(/^What to do: .*apply again/);
+    const { typedSearchAttributes } = await handle.describe();
+    expect(typedSearchAttributes.get(defineSearchAttributeKey('FarweaveState', 'KEYWORD'))).toBe('undone');
     expect(machines.of('vm1').list('srv/pkg')).toEqual(['engine']);
     expect(machines.of('vm2').read('srv/net.json')).toBe('as it was');
     for (const name of ['vm2', 'vm3', 'vm4']) expect(machines.of(name).list('srv/pkg')).toEqual([]);
