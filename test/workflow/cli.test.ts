@@ -18,12 +18,12 @@ beforeEach(() => {
 afterEach(() => machines.remove());
 
 /** A terminal that is none, and what was said on it. */
-function console_() {
+function console_({ live = false } = {}) {
   const said = { out: '', err: '' };
   let interrupt = () => {};
   const stream = (name: 'out' | 'err') => ({
     write: (text: string) => void (said[name] += text),
-    live: false,
+    live,
     size: () => ({ columns: 80, rows: 24 }),
   });
   const io: Io = {
@@ -89,6 +89,23 @@ it('tells of each step once and in order, then of the outcome; again: 0 changed'
     expect(second.out).toMatch(/^done: 0 changed, /);
     expect(second.exitCode).toBe(0);
     for (const value of Object.values(CANARIES)) expect(JSON.stringify([first, second])).not.toContain(value);
+  });
+});
+
+it('redraws a tree in place on a terminal, and gives the cursor back', async () => {
+  machines.of('vm1').write('srv/slow/pkg.install', '2');
+  await withFarweave(async (farweave) => {
+    const begun = await apply(farweave, draftOf(planOf('live')), CANARIES);
+    const { io, said } = console_({ live: true });
+    const exitCode = await accompany(farweave, begun, { io, json: false, events: false, self: 'farweave' });
+    const frames = said.out.split('\u001b[?2026h');
+    expect(frames.some((frame) => frame.includes(' pkg.install '))).toBe(true);
+    expect(frames.at(-1)).toMatch(/ site1\S*\n {3}vm1 {2}= sys {2}✔ pkg {2}✔ net {2}✔ db/);
+    // Each frame begins where the one before it began.
+    const heights = frames.slice(1).map((frame) => frame.split('\n').length - 1);
+    expect(frames.slice(2).filter((frame, n) => !frame.startsWith(`\u001b[${heights[n]}A\r`))).toEqual([]);
+    expect(said.out).toContain('\u001b[?25hdone: 25 changed');
+    expect(exitCode).toBe(0);
   });
 });
 

@@ -1,7 +1,7 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type At, type Run, teach } from '../command.ts';
+import { type At, type Run, teach, writeJson } from '../command.ts';
 import { down } from '../dev/embedded.ts';
 import { EXIT } from '../errors.ts';
 import { table } from '../format.ts';
@@ -50,7 +50,10 @@ async function demoDown(at: At): Promise<number> {
   await waiting(at.io, 'Ending the embedded Temporal server', (progress) => down(state, progress));
   await takeDown(at);
   rmSync(folder, { recursive: true, force: true });
-  at.io.out.write('The demo is gone. Caches stay.\n');
+  const above = dirname(folder);
+  if (existsSync(above) && readdirSync(above).length === 0) rmdirSync(above);
+  if (at.global.json) writeJson(at, { down: true });
+  else at.io.out.write('The demo is gone. Caches stay.\n');
   return EXIT.ok;
 }
 
