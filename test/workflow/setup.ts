@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -33,5 +33,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await writeFile(bundlePath, code);
   project.provide('address', env.address);
   project.provide('bundlePath', bundlePath);
-  return () => env.teardown();
+  return async () => {
+    await rm(bundlePath);
+    await env.teardown();
+  };
 }
