@@ -28,6 +28,15 @@ it('is one, however many workers start at once', async () => {
   expect(new Set(vaults.map(({ recipient }) => recipient)).size).toBe(1);
 });
 
+it('opens each text once, and one that could not be opened again', async () => {
+  const vault = await openVault(state);
+  const sealed = await vault.seal('x');
+  expect(vault.open(sealed)).toBe(vault.open(sealed));
+  const broken = vault.open('AAAA');
+  await expect(broken).rejects.toThrow('invalid version');
+  expect(vault.open('AAAA')).not.toBe(broken);
+});
+
 it('does not open what was sealed for somebody else', async () => {
   const [mine, other] = [await openVault(state), await openVault(join(state, 'other'))];
   await expect(mine.open(await other.seal('x'))).rejects.toThrow('no identity');

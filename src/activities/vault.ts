@@ -28,11 +28,27 @@ export async function openVault(state: string): Promise<Vault> {
   return {
     recipient,
     seal: (value) => seal(recipient, value),
-    open: async (sealed) => {
+    open: remembering(OPENED, async (sealed) => {
       const decrypter = new Decrypter();
       decrypter.addIdentity(identity);
       return decrypter.decrypt(Buffer.from(sealed, 'base64'), 'text');
-    },
+    }),
+  };
+}
+
+/** Opening takes some 5 ms of the worker's one thread, and every activity needs the same few secrets. */
+const OPENED = 1_000;
+
+/** What has been answered is not worked out again. Forgets the oldest beyond `limit`, and what was rejected. */
+function remembering(limit: number, act: (input: string) => Promise<string>): (input: string) => Promise<string> {
+  const known = new Map<string, Promise<string>>();
+  return (input) => {
+    const answer = known.get(input) ?? act(input);
+    known.set(input, answer);
+    answer.catch(() => known.delete(input));
+    const [oldest] = known.keys();
+    if (known.size > limit && oldest !== undefined) known.delete(oldest);
+    return answer;
   };
 }
 

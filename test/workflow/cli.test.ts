@@ -71,6 +71,7 @@ async function withFarweave(act: (farweave: Farweave) => Promise<void>): Promise
 }
 
 it('tells of each step once and in order, then of the outcome; again: 0 changed', async () => {
+  machines.of('vm1').write('srv/slow/pkg.install', '3'); // or all may be over between two looks
   await withFarweave(async (farweave) => {
     const plan = planOf('told');
     const first = await rollOut(farweave, plan);
