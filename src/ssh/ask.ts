@@ -12,15 +12,16 @@ export interface AskOptions {
   readonly cancel?: AbortSignal;
 }
 
-/** Puts all questions to one shell. Rejects with TimedOut, Cancelled, LinkLost or ProtocolError, and ends what still runs. */
+/**
+ * Puts all questions to one shell, which is then free for others.
+ * Rejects with TimedOut, Cancelled, LinkLost or ProtocolError, and ends what still runs.
+ */
 export async function ask(
   shell: RootShell,
   target: Target,
-  questions: readonly Command[],
-  values: Values,
+  { questions, nonce, program }: Inquiry,
   { timeout, cancel }: AskOptions,
 ): Promise<readonly Output[]> {
-  const nonce = randomBytes(16).toString('hex');
   const out = new Frames(nonce, questions.length);
   const err = new Frames(nonce, questions.length);
   return new Promise((resolve, reject) => {
@@ -45,12 +46,12 @@ export async function ask(
       frames.take(chunk);
       if (!out.complete || !err.complete) return;
       settle();
-      shell.finish('done\n');
+      shell.write('done\n');
       resolve(
         out.frames.map(({ text, code }, n) => ({ exitCode: code, stdout: text, stderr: err.frames[n]?.text ?? '' })),
       );
     };
-    shell.start(programOf(questions, values, nonce), '', { out: take(out), err: take(err) });
+    shell.start(program, '', { out: take(out), err: take(err) });
     void shell.ended.then(({ code, signal }) => {
       if (out.complete && err.complete) return;
       const end = code === undefined ? signal : `exit code ${code}`;
@@ -66,21 +67,29 @@ export async function ask(
   });
 }
 
+export interface Inquiry {
+  readonly questions: readonly Command[];
+  readonly nonce: string;
+  readonly program: string;
+}
+
 /**
  * Questions run one after another beside the main shell, which waits for word from us: `done`, or the end of its stdin
  * when we have let go or died, and then ends whatever hangs. It is the leader of its process group.
+ * Throws a TypeError on values that no shell can hold.
  */
-function programOf(questions: readonly Command[], values: Values, nonce: string): string {
+export function inquire(questions: readonly Command[], values: Values): Inquiry {
+  const nonce = randomBytes(16).toString('hex');
   const asked = questions.map(({ text }) => `( eval ${quote(text)} )\nmark $?`);
-  return `${PRELUDE}
+  const program = `{
+${PRELUDE}
 ${assignments(values)}
 mark() { printf '${nonce} %s\\n' "$1"; printf '${nonce} %s\\n' "$1" >&2; }
-{
 ${asked.join('\n')}
 } </dev/null &
-read -r word && exit 0
-kill -KILL 0
+read -r word || kill -KILL 0
 `;
+  return { questions, nonce, program };
 }
 
 /** The same for every host, whoever logged in and however. */

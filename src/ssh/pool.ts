@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { Connect, Target } from './host.ts';
-import { PooledHost, type PoolOptions } from './pooled-host.ts';
+import { type HostOptions, PooledHost } from './pooled-host.ts';
 
-export type { PoolOptions };
+/** Times in milliseconds, what is left out as in `DEFAULTS`. */
+export type PoolOptions = Partial<HostOptions>;
 
 const DEFAULTS = {
   readyTimeout: 20_000,
   keepalive: 5_000,
   idle: 300_000,
-  channels: 8,
+  channels: 8, // sshd's MaxSessions is 10 unless told
   links: 4,
   state: '/var/lib/farweave',
   volatile: '/run/farweave',
@@ -16,7 +17,7 @@ const DEFAULTS = {
   keepDays: 14,
   logLimit: 32 * 1024 * 1024,
   reconnect: 60_000,
-} as const satisfies Required<PoolOptions>;
+} as const satisfies HostOptions;
 
 /** One pooled connection a host and worker: callers share the login, and their work shares its channels. */
 export interface Pool {

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { assignments } from './ask.ts';
 import type { Output } from './command.ts';
 import { converse, type End, type JobOptions } from './conversation.ts';
 import {
@@ -33,6 +34,7 @@ export async function runJob(
   options: JobOptions,
 ): Promise<Output> {
   if (!/^[0-9a-f]{32}$/.test(job.key)) throw new TypeError(`not a key: ${job.key}`);
+  assignments(job.values); // throws before anything is sent
   const log = new Log(watch.offset ?? 0, watch.onLog);
   const topic = { target, job, log, options };
   const follow = (op: 'start' | 'cancel', signal: AbortSignal) =>

@@ -17,7 +17,7 @@ export interface Sinks {
 const OPENING = 30_000;
 
 /**
- * A POSIX shell as root that waits for one program on its stdin: from here on, that costs a single round trip.
+ * A POSIX shell as root that waits for programs on its stdin: from here on, each costs a single round trip.
  * Rejects with SudoRefused, AuthenticationFailed, LinkLost, Unreachable, or ChannelRefused where the link is full.
  */
 export async function openRootShell(link: Link, target: Target): Promise<RootShell> {
@@ -25,7 +25,7 @@ export async function openRootShell(link: Link, target: Target): Promise<RootShe
   const ready = `fw-${nonce}-ready\n`;
   const prompt = `fw-${nonce}-password:`;
   // Any login shell takes this: no newline, no `!`, one pair of quotes. The rest comes by stdin, out of sight of `ps`.
-  const wait = `/bin/sh -c 'echo ${ready.trim()} >&2; read -r n && eval "$(head -c $n)"'`;
+  const wait = `/bin/sh -c 'echo ${ready.trim()} >&2; while read -r n; do eval "$(head -c $n)"; done'`;
   const asRoot = target.user === 'root' ? wait : `sudo -S -p '${prompt}' -- ${wait}`;
   const shell = await link.exec(asRoot, (channel) => new RootShell(channel, link));
   let said = '';
@@ -71,7 +71,7 @@ export async function openRootShell(link: Link, target: Target): Promise<RootShe
   });
 }
 
-/** Runs one program, then is gone. */
+/** Runs one program after another, as long as they leave it alive. */
 export class RootShell {
   readonly ended: Promise<Ended>;
   readonly #channel: Channel;
@@ -80,6 +80,8 @@ export class RootShell {
   /** What came on stderr before anybody listened. */
   #early: Buffer[] = [];
   #gone = false;
+  /** Programs that it was sent. */
+  uses = 0;
 
   constructor(channel: Channel, link: Link) {
     this.#channel = channel;
@@ -114,20 +116,22 @@ export class RootShell {
     for (const chunk of this.#early.splice(0)) sinks.err(chunk);
   }
 
-  write(text: string): void {
-    this.#channel.write(text);
-  }
-
   /** Sends the program, and after it what the program reads from its stdin, which stays open. */
   start(program: string, stdin: Buffer | string, sinks: Sinks): void {
     this.attach(sinks);
+    this.uses += 1;
     const text = Buffer.from(program);
     this.#channel.write(Buffer.concat([Buffer.from(`${text.length}\n`), text, Buffer.from(stdin)]));
   }
 
-  /** A last line to the program, which has said all that we want. The channel ends even if something of it hangs on. */
-  finish(line: string): void {
-    if (this.alive) this.#channel.end(line, () => this.destroy());
+  /** A line to the program that runs. */
+  write(text: string): void {
+    if (this.alive) this.#channel.write(text);
+  }
+
+  /** No further program is to come. The channel ends even if something that ran hangs on to it. */
+  end(): void {
+    if (this.alive) this.#channel.end(() => this.destroy());
   }
 
   /** Lets go. The program learns it by the end of its stdin, or when it next writes. */

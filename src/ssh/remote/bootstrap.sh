@@ -92,3 +92,4 @@ if [ -z "$end" ]; then                        # lost: end what a killed supervis
   end="lost log=$(($(wc -c <log))) cut=0"
 fi
 say "end $end"
+exit 0

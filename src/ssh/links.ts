@@ -1,0 +1,105 @@
+import { ChannelRefused, type Link, type LinkOptions, openLink } from './connection.ts';
+import { Detached, Unreachable } from './errors.ts';
+import type { Target } from './host.ts';
+import { openRootShell, type RootShell } from './root-shell.ts';
+
+export interface LinksOptions extends LinkOptions {
+  /** Channels a connection. */
+  readonly channels: number;
+  /** Connections. */
+  readonly links: number;
+}
+
+/** The connections to one machine, and how many channels are open on each. */
+export class Links {
+  hostKey: string | undefined;
+  readonly #target: Target;
+  readonly #options: LinksOptions;
+  readonly #closing: AbortSignal;
+  /** Channels that are open, and that may be. */
+  readonly #links = new Map<Link, { used: number; room: number }>();
+  #opening: Promise<void> | undefined;
+  #queue: (() => void)[] = [];
+
+  constructor(target: Target, options: LinksOptions, closing: AbortSignal) {
+    this.#target = target;
+    this.#options = options;
+    this.#closing = closing;
+  }
+
+  get none(): boolean {
+    return this.#links.size === 0;
+  }
+
+  /** There is room for a channel that nobody needs yet. */
+  get roomy(): boolean {
+    return [...this.#links.values()].some(({ used, room }) => used + 1 < room);
+  }
+
+  /** Somebody waits for a channel. */
+  get wanted(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  /** A root shell on any of them; opens another connection when they are full, and waits when there are enough. */
+  async openShell(): Promise<RootShell> {
+    for (;;) {
+      if (this.#closing.aborted) throw new Detached(this.#target, 'the connection pool is closed');
+      const free = [...this.#links].find(([, { used, room }]) => used < room);
+      if (free) {
+        const [link, slots] = free;
+        slots.used += 1;
+        const release = () => {
+          slots.used -= 1;
+          this.#next();
+        };
+        try {
+          const shell = await openRootShell(link, this.#target);
+          void shell.ended.then(release);
+          return shell;
+        } catch (error) {
+          release();
+          if (!(error instanceof ChannelRefused)) throw error;
+          // This sshd allows fewer than we thought; with none open it allows none at all.
+          slots.room = slots.used;
+          if (slots.room === 0) throw new Unreachable(this.#target, 'lets us log in but open no session', error);
+        }
+      } else if (this.#links.size < this.#options.links) await this.open();
+      else await new Promise<void>((resolve) => this.#queue.push(resolve));
+    }
+  }
+
+  /** One more connection; who needs one at the same moment shares it. */
+  async open(): Promise<void> {
+    this.#opening ??= this.#handshake().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #handshake(): Promise<void> {
+    // The key shown first holds for all that follow, pinned or not.
+    const pin = this.#target.hostKey ?? this.hostKey;
+    const link = await openLink({ ...this.#target, ...(pin !== undefined && { hostKey: pin }) }, this.#options);
+    if (this.#closing.aborted) {
+      link.end();
+      throw new Detached(this.#target, 'the connection pool is closed');
+    }
+    this.hostKey = link.hostKey;
+    this.#links.set(link, { used: 0, room: this.#options.channels });
+    link.onBroken(() => {
+      this.#links.delete(link);
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    for (const waiting of this.#queue.splice(0)) waiting();
+  }
+
+  end(): void {
+    for (const link of this.#links.keys()) link.end();
+    this.#links.clear();
+    this.#next();
+  }
+}
