@@ -22,8 +22,10 @@ export default defineConfig({
           name: 'workflow',
           include: ['test/workflow/**/*.test.ts', 'test/replay/**/*.test.ts'],
           globalSetup: 'test/workflow/setup.ts',
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 120_000,
+          // Some look at what passes quickly, and ports that were free a moment ago may be taken.
+          retry: 2,
         },
       },
       {

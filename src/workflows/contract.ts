@@ -2,22 +2,7 @@ import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal, define
 import type { Finding, Sealed } from '../activities/contract.ts';
 import type { Facts, HostSpec, Knowledge, OnFailure, Plan, Stage } from '../plan/plan.ts';
 
-/** Workers poll it and clients start workflows on it. */
-export const TASK_QUEUE = 'farweave';
-
-export const clusterId = (name: string) => `cluster:${name}`;
-export const rolloutId = (name: string, revision: number) => `rollout:${name}:${revision}`;
-/** A look without a change: `plan --check`. */
-export const lookId = (name: string, request: string) => `look:${name}:${request}`;
-
-/** Search attributes, registered by the program itself at start-up. */
-export const SEARCH_ATTRIBUTES = {
-  FarweaveCluster: 'KEYWORD',
-  FarweaveSite: 'KEYWORD',
-  FarweaveRevision: 'INT',
-  FarweaveState: 'KEYWORD',
-  FarweaveParked: 'INT',
-} as const;
+export { clusterId, lookId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
 
 // ---- rollout:<name>:<revision> ----
 
