@@ -2,7 +2,11 @@ import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal, define
 import type { Finding, Sealed } from '../activities/contract.ts';
 import type { Facts, HostSpec, Knowledge, OnFailure, Plan, Stage } from '../plan/plan.ts';
 
+import { rolloutId } from './names.ts';
+import type { ClusterEvent, Note, Problem } from './records.ts';
+
 export { clusterId, lookId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
+export type { ClusterEvent, Note, Problem } from './records.ts';
 
 // ---- rollout:<name>:<revision> ----
 
@@ -18,11 +22,6 @@ export const reportSignal = defineSignal('report');
 export const progressQuery = defineQuery<Progress>('progress');
 /** The plan it began with: progress names stages and hosts only by their ids. */
 export const planQuery = defineQuery<Plan>('plan');
-
-export interface Note {
-  readonly by?: string;
-  readonly reason?: string;
-}
 
 export interface RolloutInput {
   readonly plan: Plan;
@@ -42,17 +41,6 @@ export type Steps = Readonly<Record<string, Readonly<Record<string, StepState>>>
 
 /** `surveying` → `rolling` → (`paused` | `undoing`) → `done` | `failed` | `undone` | `cancelled`. */
 export type RolloutState = 'surveying' | 'rolling' | 'paused' | 'undoing' | 'done' | 'failed' | 'undone' | 'cancelled';
-
-export interface Problem {
-  readonly host: string;
-  /** Missing for what is not about one step, such as an unreachable host. */
-  readonly stage?: string;
-  readonly type: string;
-  /** One line: `mongodb.initiate on vm0: exit code 1: …`. */
-  readonly message: string;
-  readonly log?: string;
-  readonly hint?: string;
-}
 
 /** Of a rollout, or of one of its sites. */
 export interface Progress {
@@ -193,13 +181,6 @@ export interface RunningRollout {
 
 /** Why an apply is refused: make the plan anew, or wait for (or end) the rollout that runs. */
 export type Refusal = 'PlanOutdated' | 'RolloutRunning' | 'InvalidRequest';
-
-export interface ClusterEvent {
-  /** ISO 8601. */
-  readonly at: string;
-  readonly by?: string;
-  readonly what: string;
-}
 
 export interface ApplyRequest {
   readonly plan: Plan;

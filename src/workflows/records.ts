@@ -1,0 +1,22 @@
+export interface Note {
+  readonly by?: string;
+  readonly reason?: string;
+}
+
+export interface Problem {
+  readonly host: string;
+  /** Missing for what is not about one step, such as an unreachable host. */
+  readonly stage?: string;
+  readonly type: string;
+  /** One line: `mongodb.initiate on vm0: exit code 1: …`. */
+  readonly message: string;
+  readonly log?: string;
+  readonly hint?: string;
+}
+
+export interface ClusterEvent {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly by?: string;
+  readonly what: string;
+}
