@@ -117,19 +117,19 @@ it('refuses a plan that was made before the last one was known, unless it would 
 it('lets a mended plan take the place of one that is stuck', async () => {
   machines.of('vm2').write('srv/fail/db.start', '1');
   await withWorker(machines, async (queue) => {
-    const stuck = await apply(queue, planOf('stuck', small, { onFailure: 'pause' }));
-    await until(async () => (await status('stuck')).rollout?.stuck === true);
+    const stuck = await apply(queue, planOf('superseded', small, { onFailure: 'pause' }));
+    await until(async () => (await status('superseded')).rollout?.stuck === true);
     // The same plan is not another one: it is for `resume` to try it again.
-    expect(await apply(queue, planOf('stuck', small, { onFailure: 'pause' }))).toMatchObject({
+    expect(await apply(queue, planOf('superseded', small, { onFailure: 'pause' }))).toMatchObject({
       attached: true,
       stuck: true,
     });
     machines.of('vm2').remove('srv/fail');
-    const mended = await apply(queue, planOf('stuck', small), { basis: 1 });
+    const mended = await apply(queue, planOf('superseded', small), { basis: 1 });
     expect(mended.revision).toBe(2);
     expect((await outcome(rolloutOf(stuck))).state).toBe('cancelled');
     expect((await outcome(rolloutOf(mended))).state).toBe('done');
-    const { events } = await settled('stuck');
+    const { events } = await settled('superseded');
     expect(events.map(({ what }) => what)).toEqual([
       expect.stringMatching(/^revision 1: apply of plan \w{12} began$/),
       'revision 1: paused on a failure',

@@ -118,25 +118,27 @@ export class Machine {
   async #run(target: Target, { key, script, values, fence }: Job, { cancel, detach, onLog }: Watch): Promise<Output> {
     const folder = join(this.#root, 'jobs', key);
     const hash = createHash('sha256').update(script.text).digest('hex');
-    if (!existsSync(folder)) {
+    if (!existsSync(join(folder, 'hash'))) {
       const seen = Number(this.read('fence') ?? 0);
       if (fence < seen) throw new Fenced(target, fence, seen);
       this.write('fence', String(fence));
       mkdirSync(folder, { recursive: true });
-      writeFileSync(join(folder, 'hash'), hash);
       writeFileSync(join(folder, 'script'), this.#moved(script.text));
-      const supervise = 'cd "$1"; sh script >log 2>&1; echo $? >status.new; mv status.new status';
-      const child = spawn('sh', ['-c', supervise, 'sh', folder], {
+      writeFileSync(join(folder, 'hash'), hash);
+    }
+    if (readFileSync(join(folder, 'hash'), 'utf8') !== hash) throw new KeyConflict(target, key);
+    // Whoever is killed on the way here leaves a job that never began. To begin it twice does nothing: the lock is the job's.
+    const supervise =
+      'cd "$1"; mkdir begun 2>/dev/null || exit 0; echo $$ >pid; sh script >log 2>&1; echo $? >status.new; mv status.new status';
+    if (!existsSync(join(folder, 'begun')))
+      spawn('sh', ['-c', supervise, 'sh', folder], {
         env: environment(values),
         detached: true,
         stdio: 'ignore',
-      });
-      child.unref();
-      writeFileSync(join(folder, 'pid'), String(child.pid));
-    } else if (readFileSync(join(folder, 'hash'), 'utf8') !== hash) throw new KeyConflict(target, key);
+      }).unref();
     while (!existsSync(join(folder, 'status'))) {
       if (detach?.aborted) throw new Detached(target, 'detached');
-      if (cancel?.aborted) {
+      if (cancel?.aborted && existsSync(join(folder, 'pid'))) {
         process.kill(-Number(readFileSync(join(folder, 'pid'), 'utf8')), 'SIGKILL');
         writeFileSync(join(folder, 'status'), '137');
         throw new Cancelled(target, 'cancelled');
