@@ -27,7 +27,7 @@ export async function startServer(
   const temporal = await findTemporal({ env, progress });
   // The ports of last time keep bookmarks true; somebody else may hold them by now, or take a free one before we do.
   for (const ports of [wanted, undefined, undefined]) {
-    const chosen = ports && (await areFree(ports)) ? ports : await freePorts();
+    const chosen = ports && (await becomeFree(ports)) ? ports : await freePorts();
     progress('starting the embedded Temporal server');
     const process = await launch(temporal, state, chosen, env);
     if (await answers(process, chosen)) return { ...chosen, ...process };
@@ -102,6 +102,15 @@ async function freePorts(): Promise<Ports> {
   const [port, uiPort, httpPort] = await holding([0, 0, 0]);
   if (!port || !uiPort || !httpPort) throw new Failure(`No free port on ${HOST}.`, { exitCode: EXIT.unreachable });
   return { port, uiPort, httpPort };
+}
+
+/** A server that has just been killed holds its ports for a moment longer. */
+async function becomeFree(ports: Ports): Promise<boolean> {
+  for (let tries = 0; tries < 20; tries++) {
+    if (await areFree(ports)) return true;
+    await sleep(250);
+  }
+  return false;
 }
 
 async function areFree({ port, uiPort, httpPort }: Ports): Promise<boolean> {
