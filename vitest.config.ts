@@ -16,7 +16,13 @@ export default defineConfig({
   test: {
     sequence: { sequencer: LabInOrder },
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'],
+          globalSetup: 'test/unit/setup.ts',
+        },
+      },
       {
         test: {
           name: 'workflow',

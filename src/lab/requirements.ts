@@ -25,14 +25,22 @@ export const packageBuildRequirements: readonly Requirement[] = [
   { program: 'python3', package: 'python3' },
 ];
 
-/** Makes sure the programs are there: names what is missing, then installs it where that is ours to do. */
-export async function requirePrograms(needs: readonly Requirement[], progress: Progress, why: string): Promise<void> {
+/**
+ * Makes sure the programs are there: names what is missing, then installs it where that is ours to do.
+ * Where it is not, rejects with a LabError that says `why` it is needed and what to do, which `instead` begins.
+ */
+export async function requirePrograms(
+  needs: readonly Requirement[],
+  progress: Progress,
+  why: string,
+  instead = 'Start a Docker engine that your user may use',
+): Promise<void> {
   const missing = [...new Set(needs.filter((need) => !onPath(need.program)).map((need) => need.package))];
   if (needs === packageBuildRequirements && (await attempt(['python3', '-m', 'pip', '--version'])).exitCode !== 0) {
     missing.push('python3-pip');
   }
   if (missing.length === 0) return;
-  if (!isRoot() || !onPath('apt-get')) throw cannotInstall(missing, why);
+  if (!isRoot() || !onPath('apt-get')) throw cannotInstall(missing, why, instead);
   await step(progress, `installing packages that are missing here: ${missing.join(' ')}`, async (detail) => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     const apt = ['apt-get', '-q', '-y', '-o', 'DPkg::Lock::Timeout=300']; // another apt may be at work
@@ -58,11 +66,11 @@ function onPath(program: string): boolean {
   });
 }
 
-function cannotInstall(missing: readonly string[], why: string): LabError {
+function cannotInstall(missing: readonly string[], why: string, instead: string): LabError {
   return new LabError(
     `${why}, and this needs ${missing.join(', ')}`,
     process.platform === 'darwin'
       ? 'Start a Docker engine (Docker Desktop, OrbStack, colima) and try again.'
-      : `Start a Docker engine that your user may use, or run as root: apt-get install ${missing.join(' ')}`,
+      : `${instead}, or run as root: apt-get install ${missing.join(' ')}`,
   );
 }
