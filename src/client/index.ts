@@ -4,6 +4,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { seal } from '../activities/vault.ts';
 import { allot, compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
+import { type Packed, pack } from '../plan/pack.ts';
 import type { Knowledge, Plan } from '../plan/plan.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import {
@@ -91,7 +92,7 @@ export async function apply(
     const reply = await client.withDeadline(Date.now() + 60_000, () =>
       client.workflow.executeUpdateWithStart(applyUpdate, {
         startWorkflowOperation,
-        args: [{ plan, digest, basis, knowledge, sealed, by: whoAmI() }],
+        args: [{ plan: pack(plan), digest, basis, knowledge, sealed, by: whoAmI() }],
       }),
     );
     const again = reply.attached && (await triesAgain(farweave, reply));
@@ -109,8 +110,8 @@ export async function look(
   { request, state }: { readonly request: string; readonly state: ClusterState | undefined },
 ): Promise<LookResult> {
   const sealed = { ...state?.sealed, ...(await sealAll(farweave, plan, secrets)) };
-  const input: LookInput = { plan, sealed, facts: state?.facts ?? {} };
-  return await farweave.client.workflow.execute<(input: LookInput) => Promise<LookResult>>('look', {
+  const input: Packed<LookInput> = { plan: pack(plan), sealed, facts: state?.facts ?? {} };
+  return await farweave.client.workflow.execute<(input: Packed<LookInput>) => Promise<LookResult>>('look', {
     workflowId: lookId(plan.cluster, request),
     taskQueue: farweave.taskQueue,
     args: [input],

@@ -1,11 +1,16 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import type { Packed } from '../plan/pack.ts';
 import type { ApplyRequest, ClusterState, Refusal } from './contract.ts';
 
 /**
  * Whether a plan may be rolled out now. Throws what the sender is told if not. Synchronous: the SDK ignores what an
  * asynchronous validator says.
  */
-export function admit(name: string, state: ClusterState, { plan, digest, basis, knowledge }: ApplyRequest): void {
+export function admit(
+  name: string,
+  state: ClusterState,
+  { plan, digest, basis, knowledge }: Packed<ApplyRequest>,
+): void {
   if (plan.cluster !== name)
     throw refused('InvalidRequest', `this is the cluster ${name}, the plan is for ${plan.cluster}`);
   const running = state.rollout;

@@ -13,6 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { GenerateSecrets } from '../activities/contract.ts';
+import type { Packed } from '../plan/pack.ts';
 import { DIGEST_KEY, type Plan } from '../plan/plan.ts';
 import { admit, refused } from './admission.ts';
 import {
@@ -58,7 +59,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
   setHandler(rolloutChangedSignal, (news) => memory.changed(news), { description: 'Sent by a rollout.' });
   setHandler(rolloutEndedSignal, (news) => memory.ended(news), { description: 'Sent by a rollout.' });
 
-  async function apply(request: ApplyRequest): Promise<ApplyReply> {
+  async function apply(request: Packed<ApplyRequest>): Promise<ApplyReply> {
     const { digest } = request;
     if (starting?.digest === digest) return { ...(await starting.reply), attached: true };
     if (starting)
@@ -68,7 +69,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
     return reply.finally(() => (starting = undefined));
   }
 
-  async function proceed(request: ApplyRequest): Promise<ApplyReply> {
+  async function proceed(request: Packed<ApplyRequest>): Promise<ApplyReply> {
     await checkUp();
     admit(name, memory.state, request); // once more: since the validator, another one may have begun
     const running = memory.state.rollout;
@@ -76,7 +77,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
     return { ...(await begin(request)), attached: false };
   }
 
-  async function begin(request: ApplyRequest): Promise<RunningRollout> {
+  async function begin(request: Packed<ApplyRequest>): Promise<RunningRollout> {
     const { plan, digest, by } = request;
     await supersede(by);
     const made = await generate({ secrets: missing(plan, memory) }).catch(unable);
@@ -145,7 +146,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
   });
 }
 
-function missing(plan: Plan, { state }: Memory): Parameters<GenerateSecrets>[0]['secrets'] {
+function missing(plan: Pick<Plan, 'secrets'>, { state }: Memory): Parameters<GenerateSecrets>[0]['secrets'] {
   const wanted = {
     ...plan.secrets,
     [DIGEST_KEY]: { from: 'generated', length: 43, alphabet: 'alphanumeric' } as const,

@@ -1,5 +1,6 @@
 import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Finding, Sealed } from '../activities/contract.ts';
+import type { Packed } from '../plan/pack.ts';
 import type { Facts, HostSpec, Knowledge, OnFailure, Plan, Stage } from '../plan/plan.ts';
 
 import { rolloutId } from './names.ts';
@@ -199,7 +200,7 @@ export interface ApplyReply extends RunningRollout {
 }
 
 /** Answers when the rollout has begun, not when it ends. */
-export const applyUpdate = defineUpdate<ApplyReply, [ApplyRequest]>('apply');
+export const applyUpdate = defineUpdate<ApplyReply, [Packed<ApplyRequest>]>('apply');
 export const statusQuery = defineQuery<ClusterState>('status');
 /** From a rollout that has come to another state. */
 export const rolloutChangedSignal =

@@ -1,11 +1,13 @@
 import type { Finding } from '../activities/contract.ts';
+import { type Packed, unpack } from '../plan/pack.ts';
 import { Account, blank, factsOf } from './account.ts';
 import { failureOf, surveyed } from './activity.ts';
 import type { LookInput, LookResult, Problem } from './contract.ts';
 import { Sites } from './sites.ts';
 
 /** `plan --check`: asks every host, with what would run. Changes nothing, and leaves nothing behind. */
-export async function look({ plan, sealed, facts }: LookInput): Promise<LookResult> {
+export async function look({ plan: packed, sealed, facts }: Packed<LookInput>): Promise<LookResult> {
+  const plan = unpack(packed);
   const account = new Account(blank(factsOf(plan.hosts, facts)));
   const whole = new Sites({ plan, sealed, facts, revision: 0 }, account);
   const input = whole.input(whole.stages().filter((stage) => stage.afterChange !== true));

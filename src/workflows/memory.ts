@@ -1,4 +1,5 @@
 import type { Sealed } from '../activities/contract.ts';
+import type { Packed } from '../plan/pack.ts';
 import { DIGEST_KEY } from '../plan/plan.ts';
 import type { ApplyRequest, ClusterState, Outcome, RolloutState, RunningRollout } from './contract.ts';
 import { detail, linkTo, upsert } from './report.ts';
@@ -37,7 +38,7 @@ export class Memory {
   }
 
   /** Takes over what comes with a plan, and gives the revision of its rollout. A verification leaves no trace but what was generated. */
-  remember({ plan, knowledge, sealed }: ApplyRequest, generated: Sealed): number {
+  remember({ plan, knowledge, sealed }: Packed<ApplyRequest>, generated: Sealed): number {
     const { version, revision, knowledge: before, sealed: had } = this.#state;
     const made = { ...had, ...generated };
     const kept =
@@ -48,7 +49,7 @@ export class Memory {
   }
 
   /** What the rollout of a plan needs of what is remembered. */
-  sealedFor({ plan, sealed }: ApplyRequest): Sealed {
+  sealedFor({ plan, sealed }: Packed<ApplyRequest>): Sealed {
     const all = { ...this.#state.sealed, ...sealed };
     return Object.fromEntries(
       Object.entries(all).filter(([name]) => name === DIGEST_KEY || plan.secrets[name] !== undefined),

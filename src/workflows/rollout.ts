@@ -1,4 +1,5 @@
 import { ApplicationFailure, CancellationScope, CancelledFailure } from '@temporalio/workflow';
+import { type Packed, unpack } from '../plan/pack.ts';
 import { Account, blank, factsOf } from './account.ts';
 import { Conduct } from './conduct.ts';
 import { type Outcome, ROLLOUT_FAILED, type RolloutInput } from './contract.ts';
@@ -8,8 +9,9 @@ import { Sites } from './sites.ts';
 import { settle, undo } from './undo.ts';
 
 /** Carries out a plan: survey, segment after segment, and what the policy says when a step has failed for good. */
-export async function rollout(input: RolloutInput): Promise<Outcome> {
-  const { plan } = input;
+export async function rollout(packed: Packed<RolloutInput>): Promise<Outcome> {
+  const plan = unpack(packed.plan);
+  const input: RolloutInput = { ...packed, plan };
   const known = factsOf(plan.hosts, input.facts);
   const account = new Account(blank(known));
   const sites = new Sites(input, account);

@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   roles: ['ssh/command', 'zod'],
   ssh: ['ssh2', 'zod', 'node:'],
   'ssh/command': ['node:crypto'],
-  workflows: ['@temporalio/workflow', '@temporalio/common', 'plan/plan'],
+  workflows: ['@temporalio/workflow', '@temporalio/common', 'plan/plan', 'plan/pack'],
   activities: [
     'roles',
     'ssh',
