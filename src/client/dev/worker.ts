@@ -11,19 +11,18 @@ import { devFiles } from './state.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** `src` of a checkout, or `dist` of the installed package; and what its files end in. */
+/** `src` of a checkout, or `dist` of the installed package. */
 const sources = resolve(import.meta.dirname, '../..');
-const extension = extname(import.meta.filename);
 const START_LIMIT = 120_000;
 
 /** The program that a worker runs. */
-export const workerProgram = join(sources, 'worker', `main${extension}`);
+export const workerProgram = join(sources, 'worker', `main${extname(import.meta.filename)}`);
 
-/** Names the code that a worker runs: another digest means that it is to be started anew. */
+/** Names the code that a worker runs, what it sends to hosts included: another digest means that it is to be started anew. */
 export function codeDigest(): string {
   const hash = createHash('sha256').update(readFileSync(join(sources, '../package.json')));
   const files = readdirSync(sources, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(extension) && !entry.name.includes('.test.'))
+    .filter((entry) => entry.isFile() && !entry.name.includes('.test.'))
     .map((entry) => relative(sources, join(entry.parentPath, entry.name)))
     // Workers run neither of them.
     .filter((file) => !file.startsWith('client/') && !file.startsWith('lab/'))
