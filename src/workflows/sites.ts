@@ -50,9 +50,10 @@ export class Sites {
     return ids.map((id) => this.#stages.get(id)!);
   }
 
-  /** Asks every host. What costs more than a look is asked for when something has changed. */
+  /** Asks every host. What costs more than a look is asked for when something has changed. A verification only meets them: it is going to ask each thing once. */
   async survey(): Promise<void> {
-    const stages = this.stages().filter((stage) => stage.afterChange !== true);
+    const isVerification = this.#rollout.plan.purpose === 'verify';
+    const stages = this.stages().filter((stage) => stage.afterChange !== true && !isVerification);
     await this.#inEvery('survey', stages, () => true);
   }
 

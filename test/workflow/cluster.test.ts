@@ -157,7 +157,7 @@ it('notices a rollout that was ended from outside', async () => {
   });
 });
 
-it('verifies without leaving a trace', async () => {
+it('verifies without leaving a trace, and asks each thing once', async () => {
   await withWorker(machines, async (queue) => {
     const plan = planOf('verify', small);
     await outcome(rolloutOf(await apply(queue, plan)));
@@ -167,10 +167,12 @@ it('verifies without leaving a trace', async () => {
     );
     const segments = [{ scope: 'cluster', stages: stages.map(({ id }) => id) } as const];
     const check: Plan = { ...plan, purpose: 'verify', stages, segments };
+    machines.of('vm1').remove('srv/checks');
     expect(await outcome(rolloutOf(await apply(queue, check, { basis: 1 })))).toMatchObject({
       state: 'done',
       changed: 0,
     });
+    expect(machines.of('vm1').read('srv/checks')).toBe('asked\n');
     const after = await settled('verify');
     expect({ ...after, revision: 0, events: [] }).toEqual({ ...before, revision: 0, events: [] });
 
