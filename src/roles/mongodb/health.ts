@@ -8,8 +8,8 @@ import { type Look, looking, seen } from './shell.ts';
 export const ReplicaSet = z.object({
   replicaSet: z.string(),
   port: z.number(),
-  /** Members, `node0.farweave.local:27017`, with the number that each keeps. */
-  members: z.array(z.object({ id: z.number(), name: z.string() })),
+  /** Members, `node0.farweave.local:27017`. The set itself numbers them, and they keep their numbers. */
+  members: z.array(z.object({ name: z.string() })),
   electionTimeoutMillis: z.number(),
 });
 export type ReplicaSet = z.infer<typeof ReplicaSet>;
@@ -18,6 +18,9 @@ export const Port = ReplicaSet.pick({ port: true });
 
 /** The fact that says which member takes writes: PRIMARY or SECONDARY. */
 export const ROLE = 'mongodb.role';
+
+/** The fact that says which replica set a host's member belongs to. */
+export const SET = 'mongodb.set';
 
 /** In the order in which data goes from one to the next. None can be left out, and none goes back. */
 const RELEASES = ['4.4', '5.0', '6.0', '7.0', '8.0'];

@@ -123,7 +123,7 @@ function stages(config: Config, context: Context): readonly Stage[] {
   const replicas: health.ReplicaSet = {
     replicaSet,
     port,
-    members: on.map((host, id) => ({ id, name: memberAddress(host, config, context) })),
+    members: on.map((host) => ({ name: memberAddress(host, config, context) })),
     electionTimeoutMillis,
   };
   const login = { secrets: [ADMIN_PASSWORD] };

@@ -3,7 +3,7 @@ import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { contexts, type Layout } from '../context.ts';
 import type { Network } from '../network.ts';
 import type { Operation } from '../operation.ts';
-import { healthy, ROLE, readable, ready } from './health.ts';
+import { healthy, ROLE, readable, ready, SET } from './health.ts';
 import { mongodb } from './index.ts';
 import { cpu, start } from './operations.ts';
 import { admin, initiate, members, writeConcern } from './set.ts';
@@ -32,7 +32,7 @@ const names = ['node0', 'node1', 'node2'].map((name) => `${name}.farweave.local:
 const set = {
   replicaSet: 'rs0',
   port: 27017,
-  members: names.map((name, id) => ({ id, name })),
+  members: names.map((name) => ({ name })),
   electionTimeoutMillis: 5000,
 };
 const host = machine(0);
@@ -89,12 +89,13 @@ describe('mongodb.initiate', () => {
 });
 
 test.each([
-  ['without a set', { state: 'uninitialized' }, 'no'],
+  ['of whom a member in no set has yet to hear', { state: 'uninitialized' }, 'yes'],
+  ['where there is no member yet', { state: 'absent' }, 'no'],
   ['who can log in', { state: 'PRIMARY', ...well }, 'yes'],
   ['who cannot', { state: 'SECONDARY', ...well, admin: false }, 'no'],
   ['where MongoDB is down', { state: 'down' }, 'unknown'],
 ])('mongodb.admin judges an admin %s', (_, seen, is) => {
-  expect(admin.judge(look(seen), host, { port: 27017 }, {}).is).toBe(is);
+  expect(admin.judge(look(seen), host, { port: 27017 }, { [SET]: {} }).is).toBe(is);
 });
 
 test.each([

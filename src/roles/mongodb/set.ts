@@ -2,12 +2,12 @@ import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { type Script, script } from '../../ssh/command.ts';
 import { no, operation, unknown, yes } from '../operation.ts';
-import { judging, names, Port, ReplicaSet } from './health.ts';
+import { judging, names, Port, ReplicaSet, SET } from './health.ts';
 import { shellOf } from './member.ts';
 import { javascript, looking } from './shell.ts';
 
 export const initiate = operation('mongodb.initiate', ReplicaSet, {
-  publishes: [],
+  publishes: [SET],
   undo: { irreversible: 'a replica set may hold data as soon as it exists' },
   timeout: 300_000,
   probe: (host, set) => looking(shellOf(host, set)),
@@ -16,7 +16,9 @@ export const initiate = operation('mongodb.initiate', ReplicaSet, {
       if (state === 'absent' || state === 'uninitialized') return no('in no replica set', `in ${replicaSet}`);
       // Its data may belong to a set: as long as it does not say so, there must be no second one.
       if (state === 'down' || state === 'silent') return unknown(`MongoDB is ${state} and may belong to a set`);
-      return set === replicaSet ? yes() : unknown(`it belongs to the replica set ${set}, not ${replicaSet}`);
+      return set === replicaSet
+        ? yes({ [SET]: replicaSet })
+        : unknown(`it belongs to the replica set ${set}, not ${replicaSet}`);
     }),
   apply: (host, set) =>
     within(
@@ -28,19 +30,23 @@ for (const { name } of members) {
   const { setName } = hello(db);
   if (setName) fail(name + ' belongs to the replica set ' + setName + ' already: not making a second one');
 }
-must(local, { replSetInitiate: { _id: replicaSet, members: members.map(({ id, name }) => ({ _id: id, host: name })), settings } });
+must(local, { replSetInitiate: { _id: replicaSet, members: members.map(({ name }, n) => ({ _id: n, host: name })), settings } });
 if (!until(90, () => hello(local).primary)) fail('no primary was elected');`,
     ),
 });
 
-/** Made on the primary, while MongoDB still lets the machine itself in without a password; the others wait to hear of it. */
+/**
+ * Made on the primary, while MongoDB still lets the machine itself in without a password; the others wait to hear of it.
+ * A member that is in no set hears of it when it joins one: asked again once a set has been initiated.
+ */
 export const admin = operation('mongodb.admin', Port, {
   publishes: [],
+  needs: [SET],
   undo: { irreversible: 'without its user the replica set could no longer be administered' },
   probe: (host, set) => looking(shellOf(host, set)),
   judge: (output) =>
     judging(output, ({ state, admin: known }) => {
-      if (known) return yes();
+      if (known || state === 'uninitialized') return yes();
       if (state === 'down' || state === 'silent') return unknown(`MongoDB is ${state}`);
       return no('no admin user', 'a user admin with the password of this cluster');
     }),
@@ -94,7 +100,7 @@ function serving(name) {
   const all = must(primary(), { replSetGetStatus: 1 }).members;
   return all.some((member) => member.name === name && (member.state === 1 || member.state === 2));
 }
-for (const { id, name } of members) {
+for (const { name } of members) {
   const known = find(must(primary(), { replSetGetConfig: 1 }).config, name);
   if (known && known.votes) continue;
   if (!known) {
@@ -104,7 +110,8 @@ for (const { id, name } of members) {
     // Without a vote at first: while it copies, it must not count for majorities.
     reconfigure((conf) => {
       const taken = conf.members.map((member) => Number(member._id));
-      const free = taken.includes(id) ? Math.max.apply(null, taken) + 1 : id;
+      let free = 0;
+      while (taken.includes(free)) free++;
       conf.members.push({ _id: free, host: name, priority: 0, votes: 0 });
     });
   }

@@ -79,8 +79,13 @@ function until(seconds, wanted) {
   return null;
 }
 function hello(db) { return ask(db, { hello: 1 }); }
+// A member that has not joined yet does not know: then one of the others does.
+function leader() {
+  const asked = [local].concat(members.map(({ name }) => reach(name, 0)));
+  return asked.map((db) => db && hello(db).primary).filter(Boolean)[0];
+}
 function primary() {
-  const name = until(60, () => hello(local).primary) || fail('the replica set has no primary');
+  const name = until(60, () => hello(local).primary || leader()) || fail('the replica set has no primary');
   const db = reach(name, 20) || fail('the primary ' + name + ' does not answer');
   if (!login(db)) fail('the primary ' + name + ' refuses the user ' + user);
   return db;
