@@ -10,10 +10,25 @@ export interface Ran {
   readonly seconds: number;
 }
 
-/** Runs the CLI as a script would, without a terminal. `show` passes on what it prints. */
-export function farweave(args: readonly string[], { show = false } = {}): Promise<Ran> {
+interface Options {
+  /** Passes on what it prints. */
+  readonly show?: boolean;
+  /** Beside that of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs the CLI as a script would, without a terminal. */
+export const farweave = (args: readonly string[], options: Options = {}) =>
+  run(join(root, 'bin/farweave'), args, options);
+
+/** Runs a program in the checkout. */
+export function run(program: string, args: readonly string[], { show = false, env = {} }: Options = {}): Promise<Ran> {
   const started = Date.now();
-  const child = spawn(join(root, 'bin/farweave'), args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {

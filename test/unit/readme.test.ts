@@ -1,0 +1,32 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { allCommands, commandsOf } from '../readme.ts';
+import { farweave } from './cli-io.ts';
+
+let cwd: string;
+beforeAll(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'farweave-readme-'));
+});
+afterAll(() => rmSync(cwd, { recursive: true }));
+
+/** By whoever runs the tests, by `test/lab/readme.test.ts`, and here. */
+const TESTED = [commandsOf('Two commands'), commandsOf('The next ten minutes'), commandsOf('Your own machines')];
+
+it('has no command that no test runs', () => {
+  expect(commandsOf('Two commands')).toEqual(['make demo', 'make test']);
+  expect(allCommands().filter((command) => !TESTED.flat().includes(command))).toEqual([]);
+});
+
+it('leads from addresses to a plan, in the order in which its commands stand', async () => {
+  const commands = commandsOf('Your own machines');
+  expect(commands.length).toBeGreaterThan(3);
+  for (const command of commands) {
+    const [program, ...argv] = command.split(/\s+/);
+    if (program === 'export') continue; // neither of those below asks for the password
+    expect(program).toBe('bin/farweave');
+    if (argv[0] === 'apply') continue; // they are nobody's hosts; the lab's are applied to in test/lab
+    expect(await farweave(argv, { cwd }), command).toMatchObject({ exitCode: 0, err: '' });
+  }
+});
