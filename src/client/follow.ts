@@ -56,8 +56,12 @@ export async function* follow(client: Client, rollout: Followed, options: Follow
 
 async function see(client: Client, rollout: Followed, last: View | undefined, options: FollowOptions): Promise<View> {
   const handle = client.workflow.getHandle(rollout.workflowId);
-  const [description, plan, own] = await client.connection.withDeadline(Date.now() + QUERY_LIMIT, () =>
-    Promise.all([handle.describe(), last?.plan ?? handle.query(planQuery), handle.query(progressQuery)]),
+  const limited = <T>(ask: () => Promise<T>) => client.connection.withDeadline(Date.now() + QUERY_LIMIT, ask);
+  const description = await limited(() => handle.describe());
+  // One that was terminated before a worker took it up answers no query, ever.
+  if (!ANSWERING.has(description.status.name)) await endingOf(client, rollout);
+  const [plan, own] = await limited(() =>
+    Promise.all([last?.plan ?? handle.query(planQuery), handle.query(progressQuery)]),
   );
   const sites = await Promise.all(own.children.map((id) => siteProgress(client, id)));
   const view: View = {
@@ -73,10 +77,12 @@ async function see(client: Client, rollout: Followed, last: View | undefined, op
     ),
     running: options.running ? await runningSteps(client, description, own.children) : [],
   };
-  // Only the server knows of one that was terminated.
   if (description.status.name === 'RUNNING') return view;
   return { ...view, outcome: await endingOf(client, rollout, view.progress) };
 }
+
+/** The other ends come from outside, and only the server knows of them. */
+const ANSWERING: ReadonlySet<string> = new Set(['RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED']);
 
 /** A site may end between its parent's answer and its own; then its steps are in the parent's next one. */
 async function siteProgress(client: Client, workflowId: string): Promise<Progress | undefined> {
@@ -86,13 +92,13 @@ async function siteProgress(client: Client, workflowId: string): Promise<Progres
 }
 
 /** How a rollout ended. Throws a `Failure` where it was ended from outside. */
-async function endingOf(client: Client, { workflowId }: Followed, seen: Progress): Promise<Outcome> {
+async function endingOf(client: Client, { workflowId }: Followed, seen?: Progress): Promise<Outcome> {
   try {
     return await client.workflow.getHandle<() => Promise<Outcome>>(workflowId).result();
   } catch (error) {
     const outcome = outcomeOf(error);
     // A cancellation carries no account of its own.
-    if (outcome?.state === 'cancelled') return { ...outcome, ...pick(seen) };
+    if (outcome?.state === 'cancelled') return { ...outcome, ...(seen && pick(seen)) };
     if (outcome) return outcome;
     if (!(error instanceof WorkflowFailedError)) throw error;
     throw new Failure(`${workflowId} was ended from outside: ${error.cause?.message ?? error.message}`, {

@@ -203,6 +203,17 @@ it('says that a rollout was ended from outside', async () => {
   });
 });
 
+it('says so even of one that no worker has ever taken up', async () => {
+  await withFarweave(async (farweave) => {
+    const rollout = { cluster: 'unborn', revision: 1, workflowId: 'rollout:unborn:1' };
+    const options = { workflowId: rollout.workflowId, taskQueue: 'nobody', args: [] };
+    await (await farweave.client.workflow.start('rollout', options)).terminate('by a test');
+    const { io } = console_();
+    const watching = accompany(farweave, rollout, { io, json: false, events: false, self: 'farweave' });
+    await expect(watching).rejects.toThrow(/rollout:unborn:1 was ended from outside/);
+  });
+});
+
 describe('the command line', () => {
   it('names a queue that no worker asks for work', async () => {
     const env = { FARWEAVE_TASK_QUEUE: 'nobody' };
