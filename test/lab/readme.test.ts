@@ -22,6 +22,6 @@ it('can be used from a program', async () => {
   const env = { FARWEAVE_STATE: join(inject('demo'), '.farweave') };
   expect(await run(process.execPath, ['examples/rollout.ts', file], { env })).toMatchObject({
     exitCode: 0,
-    output: expect.stringMatching(/^Step vm0 nodebb\.start: Unchanged$[^]*^done: 0 changed$/m) as string,
+    output: expect.stringMatching(/^done: 0 changed$/m) as string,
   });
 });

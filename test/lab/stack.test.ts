@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { exec, type Lab, type LabHost, up } from '../../src/lab/index.ts';
-import { farweave } from './farweave.ts';
+import { farweave, type Ran } from './farweave.ts';
 
 /** The article's cluster, as a reader of the article would look at it. Set-up has rolled it out. */
 let hosts: readonly LabHost[];
@@ -88,25 +88,25 @@ describe('a rollout that has nothing to do', () => {
 });
 
 describe('without its primary', () => {
-  it('serves on all hosts within a minute, and gets it back by the next rollout alone', async () => {
+  it('serves on all hosts within two minutes, and gets it back by the next rollout alone', async () => {
     const before = await Promise.all(hosts.map((_, n) => hello(n)));
     const lost = before.findIndex(({ isWritablePrimary }) => isWritablePrimary);
     const left = [0, 1, 2].filter((n) => n !== lost);
     await exec(hosts[lost]!.name, ['docker', 'kill', `node${lost}`]);
 
-    expect(
-      await eventually(60, async () =>
-        (await Promise.all(left.map((n) => hello(n)))).some((one) => one.isWritablePrimary),
-      ),
-    ).toBe(true);
-    // One that loses its database in the middle of something may end, and is started anew.
-    const letIn = async ({ address }: LabHost) => (await login(address, 'admin', 'password')) === 200;
-    expect(await eventually(60, async () => (await Promise.all(hosts.map(letIn))).every(Boolean))).toBe(true);
-
-    expect(await onDemo('apply', '--yes')).toMatchObject({
-      exitCode: 0,
-      output: expect.stringContaining(' 1 changed'),
-    });
+    let healed: Ran | undefined;
+    try {
+      const elected = async () =>
+        (await Promise.all(left.map((n) => hello(n)))).some(({ isWritablePrimary }) => isWritablePrimary);
+      expect(await eventually(60, elected)).toBe(true);
+      // MongoDB 4.4 takes half a minute to agree on its configuration without one of its members, and NodeBB 1.4
+      // ends, and is started anew, when a reader has lost patience by then.
+      const letIn = async ({ address }: LabHost) => (await login(address, 'admin', 'password')) === 200;
+      expect(await eventually(120, async () => (await Promise.all(hosts.map(letIn))).every(Boolean))).toBe(true);
+    } finally {
+      healed = await onDemo('apply', '--yes');
+    }
+    expect(healed).toMatchObject({ exitCode: 0, output: expect.stringContaining(' 1 changed') as string });
     const after = await Promise.all(hosts.map((_, n) => hello(n)));
     expect(after.map(({ isWritablePrimary, secondary }) => isWritablePrimary || secondary)).toEqual([true, true, true]);
   });
@@ -133,12 +133,12 @@ function shell(n: number, code: string) {
 /** The status that a login ends with. */
 async function login(address: string, username: string, password: string): Promise<number> {
   const base = `http://${address}:4567`;
-  const before = await fetch(`${base}/api/config`, { signal: AbortSignal.timeout(10_000) });
+  const before = await fetch(`${base}/api/config`, { signal: AbortSignal.timeout(60_000) });
   const cookie = before.headers.getSetCookie().map((value) => value.split(';')[0]);
   const { csrf_token: token } = (await before.json()) as { csrf_token: string };
   const answer = await fetch(`${base}/login`, {
     method: 'POST',
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(60_000),
     headers: { 'content-type': 'application/json', 'x-csrf-token': token, cookie: cookie.join('; ') },
     body: JSON.stringify({ username, password }),
   });
