@@ -30,8 +30,6 @@ export default defineConfig({
           globalSetup: 'test/workflow/setup.ts',
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // Some look at what passes quickly, and ports that were free a moment ago may be taken.
-          retry: 2,
         },
       },
       {
