@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import * as z from 'zod';
+import { duration } from '../src/client/format.ts';
 
 /** All checks and tests, in the order of their cost. Ends with one line: `N passed, N failed`. */
 const CHECKS = [
@@ -23,18 +24,17 @@ const Report = z.object({
   testResults: z.array(z.object({ status: z.string(), assertionResults: z.array(z.unknown()) })),
 });
 
+/** Milliseconds. Nobody should wonder for longer whether it hangs. */
+const QUIET = 1_900;
+
 const root = join(import.meta.dirname, '..');
 const reports = await mkdtemp(join(tmpdir(), 'farweave-test-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 
-for (const [name, ...command] of CHECKS) {
-  console.log(`\n== ${name}`);
-  total[(await run(command)) === 0 ? 'passed' : 'failed']++;
-}
+for (const [name, ...command] of CHECKS) total[(await run(name, command)) === 0 ? 'passed' : 'failed']++;
 for (const project of PROJECTS) {
-  console.log(`\n== ${project} tests`);
   const file = join(reports, `${project}.json`);
-  const exitCode = await run([
+  const exitCode = await run(`${project} tests`, [
     'vitest',
     'run',
     '--project',
@@ -66,12 +66,32 @@ async function count(file: string, exitCode: number): Promise<void> {
   if (exitCode !== 0 && report.numFailedTests + broken === 0) total.failed++; // an error outside of the tests
 }
 
-function run([command, ...args]: readonly string[]): Promise<number> {
+async function run(name: string, [command, ...args]: readonly string[]): Promise<number> {
+  console.log(`\n== ${name}`);
   const path = `${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH}`;
+  // On a terminal vitest draws what it is at; everything else is silent until it has ended.
+  const draws = command === 'vitest' && process.stdout.isTTY;
+  const stream = draws ? 'inherit' : 'pipe';
   const child = spawn(command!, args, {
     cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', stream, stream],
     env: { ...process.env, PATH: path },
   });
-  return new Promise((resolve, reject) => child.on('error', reject).on('exit', (code) => resolve(code ?? 1)));
+  const began = Date.now();
+  let heard = began;
+  for (const pipe of [child.stdout, child.stderr])
+    pipe?.on('data', (chunk: Buffer) => {
+      heard = Date.now();
+      process.stdout.write(chunk);
+    });
+  const alive = setInterval(() => {
+    if (draws || Date.now() - heard < QUIET) return;
+    heard = Date.now();
+    console.log(`… ${name}, ${duration(heard - began)}`);
+  }, 250);
+  try {
+    return await new Promise((resolve, reject) => child.on('error', reject).on('close', (code) => resolve(code ?? 1)));
+  } finally {
+    clearInterval(alive);
+  }
 }
