@@ -31,13 +31,12 @@ describe('a host that joins a cluster that serves', () => {
   });
 
   it('becomes a member of the replica set, with a vote; the others are not started anew', async () => {
-    const { stdout } = await exec(added.name, [
-      ...['docker', 'exec', 'node3', 'mongosh', '--quiet', '--eval'],
-      'print(JSON.stringify(db.hello()))',
-    ]);
+    const look = 'docker exec node3 mongosh --quiet --eval "print(JSON.stringify(db.hello()))"';
+    const { stdout } = await exec(added.name, ['sh', '-c', look]);
     const hello = JSON.parse(stdout) as { hosts: string[]; secondary: boolean; setName: string };
     expect(hello).toMatchObject({ setName: 'rs0', secondary: true });
-    expect(hello.hosts.map((name) => name.split('.')[0]).toSorted()).toEqual(['node0', 'node1', 'node2', 'node3']);
+    const names = hello.hosts.map((name) => name.split('.')[0]);
+    expect(new Set(names)).toEqual(new Set(['node0', 'node1', 'node2', 'node3']));
     expect(await members()).toEqual(before);
   });
 

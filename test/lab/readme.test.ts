@@ -11,10 +11,12 @@ it('keeps what the README promises for the next ten minutes', async () => {
   for (const command of commands) {
     const [program, ...argv] = command.replace('.farweave/demo/cluster.yaml', file).split(/\s+/);
     expect(program).toBe('bin/farweave');
-    const ran = await farweave(argv);
-    expect(ran, command).toMatchObject({ exitCode: 0 });
-    // After NodeBB was taken away on one host.
-    if (argv.includes('apply')) expect(ran.output).toMatch(/^done: 1 changed/m);
+    // NodeBB has been taken away on one host by then.
+    const promised = argv.includes('apply') ? /^done: 1 changed/m : /./;
+    expect({ command, ...(await farweave(argv)) }).toMatchObject({
+      exitCode: 0,
+      output: expect.stringMatching(promised) as string,
+    });
   }
 });
 

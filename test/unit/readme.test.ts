@@ -27,6 +27,6 @@ it('leads from addresses to a plan, in the order in which its commands stand', a
     if (program === 'export') continue; // neither of those below asks for the password
     expect(program).toBe('bin/farweave');
     if (argv[0] === 'apply') continue; // they are nobody's hosts; the lab's are applied to in test/lab
-    expect(await farweave(argv, { cwd }), command).toMatchObject({ exitCode: 0, err: '' });
+    expect({ command, ...(await farweave(argv, { cwd })) }).toMatchObject({ exitCode: 0, err: '' });
   }
 });
