@@ -35,8 +35,15 @@ export async function up(state: string, around: Surroundings): Promise<Embedded>
 
 /** Starts again what has died, but not what `down` has ended. A worker with older code is left alone: it is at work. */
 export async function revived(state: string, around: Surroundings): Promise<void> {
-  const { server, worker } = readDevState(state);
-  if ((server && !isAlive(server)) || (worker && !isAlive(worker))) await up(state, around);
+  const hasDied = () => {
+    const { server, worker } = readDevState(state);
+    return (server && !isAlive(server)) || (worker && !isAlive(worker));
+  };
+  if (!hasDied()) return;
+  await locked(state, async () => {
+    // Whoever had the lock may have been `down`, at work on just that.
+    if (hasDied()) await upWorker(state, await upServer(state, around), around);
+  });
 }
 
 /** Ends what was started: the worker first, so that it can say goodbye. Says whether anything ran. */
