@@ -46,7 +46,8 @@ const CONTROLS: readonly Control[] = [
     name: 'cancel',
     summary: 'end the rollout that runs',
     description:
-      'Ends the rollout. The policy of the cluster file (rollout.onFailure) says what becomes of what it has done.',
+      'Ends the rollout: steps that run are ended, nothing else begins, and what it has done stays, whatever the policy. ' +
+      'To have it taken back, use farweave rollback instead: afterwards it is too late.',
     said: 'is asked to end',
     send: (handle) => handle.cancel(),
   },
