@@ -23,7 +23,8 @@ export const asking = (receipt: string): Command => sh`cat ${fileOf(receipt)} 2>
 
 /** The answer, if there has been one. */
 export function parse({ exitCode, stdout }: Output): Before | undefined {
-  if (exitCode !== 0) return undefined;
+  // A host that lost its power as it wrote may have kept the name and not the text: then nothing had begun.
+  if (exitCode !== 0 || stdout === '') return undefined;
   const { generation, now, wanted } = Before.parse(JSON.parse(stdout));
   return { generation, verdict: { is: 'no', now, wanted } };
 }
@@ -33,6 +34,7 @@ export function noting(receipt: string, { generation, verdict: { now, wanted } }
   const file = fileOf(receipt);
   const note = sh`mkdir -p -m 0700 ${file.slice(0, file.lastIndexOf('/'))}
 printf %s ${JSON.stringify({ generation, now, wanted } satisfies z.infer<typeof Before>)} > ${file}.new
+sync ${file}.new
 mv -f ${file}.new ${file}`;
   return { ...change, text: `set -eu\n${note.text}\n${change.text}` };
 }
