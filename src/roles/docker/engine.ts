@@ -37,7 +37,8 @@ ${sources(url)} | cmp -s - ${SOURCES} || echo 'no such source'`,
     ...script(
       sh`. /etc/os-release`,
       sh`mkdir -p /etc/apt/keyrings`,
-      sh`curl -fsSL --retry 3 --max-time 60 -o ${KEYRING}.farweave-new ${url}/"$ID"/gpg`,
+      // Its own exit codes mean something else here.
+      sh`curl -fsSL --retry 3 --max-time 60 -o ${KEYRING}.farweave-new ${url}/"$ID"/gpg || exit 1`,
       sh`echo ${`${keySha256}  ${KEYRING}.farweave-new`} | sha256sum --check`,
       sh`chmod 0644 ${KEYRING}.farweave-new`,
       sh`mv -f ${KEYRING}.farweave-new ${KEYRING}`,

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { hostNames, type Role } from '../role.ts';
+import { type Context, hostNames, type Problem, type Role } from '../role.ts';
 import * as bridge from './bridge.ts';
 import * as engine from './engine.ts';
 
@@ -68,6 +68,15 @@ export const docker: Role<Docker> = {
     ];
   },
 };
+
+/** What is wrong with a cluster where a role has containers on hosts that get no Docker. */
+export function withoutDocker({ on, hostsOf }: Pick<Context, 'on' | 'hostsOf'>): readonly Problem[] {
+  const having = hostsOf(docker);
+  const lacking = on.filter((host) => !having.includes(host)).map(({ name }) => name);
+  const message =
+    having.length === 0 ? 'needs roles.docker, which is not there' : `needs Docker on ${lacking.join(', ')}`;
+  return lacking.length === 0 ? [] : [{ severity: 'error', path: [], message }];
+}
 
 /** Containers survive a restart of the daemon, and their logs do not fill the disk. */
 function daemon({ logs, mirrors, insecureRegistries, settings }: Docker, mtu: number) {

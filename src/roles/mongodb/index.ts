@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { versionOf } from '../container.ts';
+import { withoutDocker } from '../docker/index.ts';
 import { address, SLOTS } from '../network.ts';
 import { type Context, hostNames, type Problem, type Role } from '../role.ts';
 import * as health from './health.ts';
@@ -152,8 +153,8 @@ function stages(config: Config, context: Context): readonly Stage[] {
   ];
 }
 
-function validate(config: Config, { on }: Context): readonly Problem[] {
-  const voters = on.length;
+function validate(config: Config, context: Context): readonly Problem[] {
+  const voters = context.on.length;
   const problem = (severity: Problem['severity'], path: string, message: string) => [
     { severity, path: [path], message },
   ];
@@ -172,6 +173,7 @@ function validate(config: Config, { on }: Context): readonly Problem[] {
       ? problem('error', 'writeConcern', `${config.writeConcern} members cannot have a write: there are ${voters}`)
       : []),
     ...versionProblems(config),
+    ...withoutDocker(context),
   ];
 }
 

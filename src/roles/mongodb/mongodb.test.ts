@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { contexts, type Layout } from '../context.ts';
+import { docker } from '../docker/index.ts';
 import type { Network } from '../network.ts';
 import type { Operation } from '../operation.ts';
 import { healthy, ROLE, readable, ready, SET } from './health.ts';
@@ -40,12 +41,18 @@ const well = { set: 'rs0', hosts: names, voters: names, primary: names[0], admin
 
 function layout(count: number, section: object = {}): Layout {
   const hosts = Array.from({ length: count }, (_, index) => machine(index));
-  return { cluster: 'demo', sites: {}, hosts, network, sections: { mongodb: mongodb.config.parse(section) } };
+  return {
+    cluster: 'demo',
+    sites: {},
+    hosts,
+    network,
+    sections: { docker: {}, mongodb: mongodb.config.parse(section) },
+  };
 }
 
 function laidOut(count: number, section: object = {}) {
   const all = layout(count, section);
-  const context = contexts(all, [mongodb])(mongodb);
+  const context = contexts(all, [docker, mongodb])(mongodb);
   return { context, config: mongodb.config.parse(section) };
 }
 

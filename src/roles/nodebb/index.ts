@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Stage } from '../../plan/plan.ts';
 import { versionOf } from '../container.ts';
+import { withoutDocker } from '../docker/index.ts';
 import { mongodbOf } from '../mongodb/index.ts';
 import { ADMIN_PASSWORD as MONGODB_PASSWORD } from '../mongodb/shell.ts';
 import { address, SLOTS } from '../network.ts';
@@ -144,7 +145,7 @@ function validate(config: Config, context: Context): readonly Problem[] {
       error(['image'], `NodeBB ${version} speaks a protocol that MongoDB ${set.version} has dropped: use MongoDB 4.4`),
     ];
   }
-  return [];
+  return withoutDocker(context);
 }
 
 function whereabouts(reference: SecretReference | undefined): string {

@@ -3,6 +3,7 @@ import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { secret, type Text } from '../../ssh/command.ts';
 import { findingContainer } from '../container.ts';
 import { contexts, type Layout } from '../context.ts';
+import { docker } from '../docker/index.ts';
 import { mongodb } from '../mongodb/index.ts';
 import type { Network } from '../network.ts';
 import type { Operation } from '../operation.ts';
@@ -37,16 +38,16 @@ function stagesOf(section: object = {}, mongo: object = {}): readonly Stage[] {
   return nodebb.stages(config, context);
 }
 
-function laidOut(section: object = {}, mongo: object | null = {}) {
+function laidOut(section: object = {}, mongo: object | null = {}, engine: object = {}) {
   const config = nodebb.config.parse(section);
   const layout: Layout = {
     cluster: 'demo',
     sites: {},
     hosts: [0, 1, 2].map(machine),
     network,
-    sections: { nodebb: config, ...(mongo && { mongodb: mongodb.config.parse(mongo) }) },
+    sections: { docker: engine, nodebb: config, ...(mongo && { mongodb: mongodb.config.parse(mongo) }) },
   };
-  return { config, context: contexts(layout, [mongodb, nodebb])(nodebb) };
+  return { config, context: contexts(layout, [docker, mongodb, nodebb])(nodebb) };
 }
 
 const stage = (stages: readonly Stage[], name: string) => stages.find(({ operation }) => operation === name)!;
@@ -318,6 +319,11 @@ describe('the role', () => {
       problems,
     );
   });
+});
+
+it('needs Docker where it is to run', () => {
+  const { config, context } = laidOut({}, {}, { hosts: ['vm1', 'vm2'] });
+  expect(nodebb.validate!(config, context)).toEqual([{ severity: 'error', path: [], message: 'needs Docker on vm0' }]);
 });
 
 it('writes a secret where it can be filled in', () => {

@@ -56,7 +56,8 @@ export const upgrade = operation('system.upgrade', z.object({}), {
   timeout: 3_600_000,
   publishes: [],
   undo: { irreversible: 'packages cannot be downgraded' },
-  probe: () => sh`apt-get -s -o Debug::NoLocking=true --with-new-pkgs upgrade | sed -n 's/^Inst \([^ ]*\) .*/\1/p'`,
+  probe: () => sh`waiting=$(apt-get -s -o Debug::NoLocking=true --with-new-pkgs upgrade) || exit
+printf '%s\n' "$waiting" | sed -n 's/^Inst \([^ ]*\) .*/\1/p'`,
   judge: ({ exitCode, stdout, stderr }) => {
     if (exitCode !== 0) return unknown(`apt-get: ${stderr.trim()}`);
     const waiting = stdout.split('\n').filter((name) => name && !LEFT_ALONE.some((part) => name.startsWith(part)));

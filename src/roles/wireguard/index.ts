@@ -25,7 +25,7 @@ const NetworkSection = z
         "MTU inside the mesh: 80 less than the smallest MTU between two hosts. The default suits clouds' 1400.",
       ),
     endpoints: z
-      .record(z.string(), z.string().regex(/^[\w.:-]+$/, 'wants an address or a DNS name'))
+      .record(z.string(), z.union([z.ipv4(), z.ipv6(), z.hostname()], 'wants an address or a DNS name, without a port'))
       .default({})
       .describe('Where the other hosts reach a host, by its name. Default: where SSH reaches it.'),
     keepalive: z
@@ -49,6 +49,7 @@ export const wireguard: Role<NetworkSection> = {
   validate: (config, { hosts }) => [
     ...rangeProblems(config),
     ...hostProblems(config, hosts),
+    ...sharedEndpoints(config, hosts),
     ...Object.keys(config.endpoints)
       .filter((name) => !hosts.some((host) => host.name === name))
       .map((name): Problem => ({ severity: 'error', path: ['endpoints', name], message: `no host is called ${name}` })),
@@ -102,6 +103,16 @@ function hostProblems({ range, prefix }: NetworkSection, hosts: Context['hosts']
       ? [error('range', `${range} has room for ${room} hosts, and ${beyond.name} is number ${beyond.index + 1}`)]
       : []),
   ];
+}
+
+/** Hosts behind one address differ in the port of SSH only: the mesh has one port for all. */
+function sharedEndpoints({ endpoints }: NetworkSection, hosts: Context['hosts']): Problem[] {
+  const places = Map.groupBy(hosts, ({ name, address }) => endpoints[name] ?? address);
+  return [...places].flatMap(([place, there]) =>
+    there.length < 2
+      ? []
+      : [error('endpoints', `${there.map(({ name }) => name).join(' and ')} would both be reached at ${place}`)],
+  );
 }
 
 function error(field: keyof NetworkSection, message: string): Problem {
