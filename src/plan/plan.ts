@@ -43,6 +43,8 @@ export interface Gate {
   readonly operation: string;
   readonly args: Json;
   readonly secrets: readonly string[];
+  /** Milliseconds. Missing, in older plans: as long as the stage. */
+  readonly timeout?: number;
 }
 
 /**

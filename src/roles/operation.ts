@@ -25,7 +25,7 @@ interface Revert<Args> {
  * They describe; the performer in `activities/` acts. So one round trip can ask many, and a dry run can show all.
  */
 interface Common<Args, Fact extends string> {
-  /** Facts of other hosts that it takes. */
+  /** Facts of other hosts that it takes. Those of a host that the rollout does without are empty to a check. */
   readonly needs?: readonly Fact[];
   /** Facts that its verdicts carry: what needs them waits for it. Missing: whatever is named after its role. */
   readonly publishes?: readonly string[];
@@ -109,7 +109,7 @@ export function operation<Args extends Json, const Fact extends string = never>(
       timeout,
       needs,
     }),
-    gate: (values, secrets = []) => ({ operation: name, args: values, secrets }),
+    gate: (values, secrets = []) => ({ operation: name, args: values, secrets, timeout }),
   };
 }
 

@@ -66,6 +66,9 @@ export const settled = (ground: Ground, account: Account, host: HostSpec) => {
 function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
   const { cluster, revision, rollout, fence, sealed } = ground;
   const needs = new Set(stages.flatMap((stage) => stage.needs));
+  // A check of all together must hold without those that are parked: to it, their facts are empty.
+  const isCheck = stages.length > 0 && stages.every((stage) => stage.kind === 'check');
+  const known = isCheck ? leavingOut(account.parked, account.facts) : account.facts;
   const names = new Set([...Object.values(host.access), ...stages.flatMap((stage) => stage.secrets), DIGEST_KEY]);
   const generation = (stage: Asked) => account.generationOf(host.name, stage);
   return {
@@ -80,7 +83,7 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
       generation: generation(stage),
       timeout: stage.timeout,
     })),
-    facts: { ...pick(account.facts, needs), ...keyOf(host, account.facts) },
+    facts: { ...pick(known, needs), ...keyOf(host, account.facts) },
     sealed: pick(sealed, names),
   };
 }
@@ -138,6 +141,12 @@ function numberOf(place: number, generation: number, undo: boolean): number {
 
 export function clipped(words: string, length: number): string {
   return words.length <= length ? words : `${words.slice(0, length - 1)}…`;
+}
+
+function leavingOut(hosts: ReadonlySet<string>, facts: Facts): Facts {
+  if (hosts.size === 0) return facts;
+  const emptied = Object.fromEntries([...hosts].map((host) => [host, '']));
+  return Object.fromEntries(Object.entries(facts).map(([fact, table]) => [fact, { ...table, ...emptied }]));
 }
 
 function keyOf(host: HostSpec, facts: Facts): Facts {

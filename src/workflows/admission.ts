@@ -20,7 +20,8 @@ export function admit(
       'PlanOutdated',
       `the plan was made from version ${basis} of what is known of ${name}, which has version ${state.version} by now: plan again`,
     );
-  if (!running || running.stuck) return;
+  // A rollout that is stuck gives way to a mended plan, not to somebody who only looks.
+  if (!running || (running.stuck && plan.purpose === 'apply')) return;
   const what = running.state === 'paused' ? 'is paused' : 'is under way';
   throw refused(
     'RolloutRunning',

@@ -60,10 +60,13 @@ export class Hosts {
     const able = this.#eligible(stage).filter((host) => this.account.goes(host.name));
     const chosen = stage.on === 'each' ? able : await this.#chooseOne(stage, able);
     const needed = new Map(chosen.filter((host) => this.#isNeeded(host, stage)).map((host) => [host.name, host]));
+    const { gate } = stage;
+    // Those that are done may not be well yet, if an earlier rollout ended at their gate.
+    const done = chosen.filter((host) => !needed.has(host.name));
+    if (gate && needed.size > 0) await this.#each(done, (host) => this.#passGate(host, stage, gate));
     for (const names of waves(stage.order, [...needed.keys()], this.account.facts)) {
       const wave = names.map((name) => needed.get(name)!);
       await this.#each(wave, (host) => this.#bringAbout(host, [stage]));
-      const { gate } = stage;
       if (gate) await this.#each(wave, (host) => this.#passGate(host, stage, gate));
     }
   }
@@ -79,8 +82,9 @@ export class Hosts {
   }
 
   /** A gate that stays shut stops the rollout whatever the policy: the next hosts may be the last that still work. */
-  async #passGate(host: HostSpec, stage: PlacedStage, { operation, args, secrets }: Gate): Promise<void> {
-    const step = { ...stage, operation, args, secrets, id: `${stage.id}.gate` };
+  async #passGate(host: HostSpec, stage: PlacedStage, gate: Gate): Promise<void> {
+    const { operation, args, secrets, timeout = stage.timeout } = gate;
+    const step = { ...stage, operation, args, secrets, timeout, id: `${stage.id}.gate` };
     const call = { host, type: 'host.gate', stages: [step], does: `wait for ${operation}`, id: `${operation} (gate)` };
     try {
       await converged(this.#input, this.account, call);

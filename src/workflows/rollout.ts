@@ -33,7 +33,16 @@ export async function rollout(packed: Packed<RolloutInput>): Promise<Outcome> {
       else await conduct.span(new Hosts(sites.input(stages)));
     }
     if (account.stopped === undefined) n++;
-    else if (!(await conduct.triesAgain())) ending = conduct.wantsUndo ? 'undone' : stopOf(account, conduct);
+    else {
+      const wereParked = account.parked.size > 0;
+      if (!(await conduct.triesAgain())) ending = conduct.wantsUndo ? 'undone' : stopOf(account, conduct);
+      else if (wereParked) {
+        // They take part again, and have missed what the others went through.
+        conduct.become('surveying', 'survey');
+        await sites.survey();
+        n = 0;
+      }
+    }
   }
 
   const [wrong] = account.problems;

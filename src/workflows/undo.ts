@@ -10,14 +10,15 @@ import type { PlacedStage, SiteInput } from './contract.ts';
  */
 export async function undo(input: SiteInput, account: Account): Promise<readonly string[]> {
   const left: string[] = [];
+  const gone = new Set<string>();
   for (const stage of input.stages.toReversed()) {
     const touched = input.hosts.filter((host) => account.wasTouched(host.name, stage));
     if (stage.irreversible !== undefined) {
       left.push(...touched.map((host) => `${stage.operation} on ${host.name}: ${stage.irreversible}`));
       continue;
     }
-    for (const wave of wavesOf(stage, touched))
-      await Promise.all(wave.map((host) => takeBack(input, account, stage, host, left)));
+    for (const wave of wavesOf(stage, touched, account))
+      await Promise.all(wave.map((host) => takeBack(input, account, stage, host, { left, gone })));
   }
   return left;
 }
@@ -29,10 +30,10 @@ export async function settle(input: SiteInput, account: Account): Promise<void> 
   await Promise.all(reachable.map((host) => settled(input, account, host).catch(() => {})));
 }
 
-function wavesOf(stage: PlacedStage, hosts: readonly HostSpec[]): readonly (readonly HostSpec[])[] {
+function wavesOf(stage: PlacedStage, hosts: readonly HostSpec[], { facts }: Account): readonly (readonly HostSpec[])[] {
   if (stage.scope === 'host') return [hosts];
   const names = hosts.map((host) => host.name);
-  const inOrder = waves(stage.order, names, {}).toReversed();
+  const inOrder = waves(stage.order, names, facts).toReversed();
   return inOrder.map((wave) => hosts.filter((host) => wave.includes(host.name)));
 }
 
@@ -41,8 +42,10 @@ async function takeBack(
   account: Account,
   stage: PlacedStage,
   host: HostSpec,
-  left: string[],
+  { left, gone }: { readonly left: string[]; readonly gone: Set<string> },
 ): Promise<void> {
+  // The others have waited for it once.
+  if (gone.has(host.name)) return void left.push(`undo of ${stage.operation} on ${host.name}: it does not answer`);
   const tried = new Map<string, number>();
   for (;;) {
     try {
@@ -54,7 +57,10 @@ async function takeBack(
       tried.set(type, nth + 1);
       if (ended) account.raise(host.name, stage);
       const wait = input.patience[type]?.[nth];
-      if (wait === undefined) return void left.push(message);
+      if (wait === undefined) {
+        if (type === 'Unreachable') gone.add(host.name);
+        return void left.push(message);
+      }
       await sleep(wait, { summary: clipped(`${host.name}: undo ${stage.title}: again after ${type}`, 60) });
     }
   }

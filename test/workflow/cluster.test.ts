@@ -124,6 +124,9 @@ it('lets a mended plan take the place of one that is stuck', async () => {
       attached: true,
       stuck: true,
     });
+    // Who only looks must not end it.
+    const look: Plan = { ...planOf('superseded', small), purpose: 'verify' };
+    expect(await refusal(apply(queue, look, { basis: 1 }))).toBe('RolloutRunning');
     machines.of('vm2').remove('srv/fail');
     const mended = await apply(queue, planOf('superseded', small), { basis: 1 });
     expect(mended.revision).toBe(2);

@@ -265,3 +265,57 @@ it('keeps secrets out of every history, even those that a script prints before i
     expect(machines.of('vm4').log).toContain('db.start');
   });
 });
+
+it('takes a parked host along from the beginning once somebody says to try again', async () => {
+  machines.of('vm2').write('unreachable');
+  machines.of('vm1').write('srv/fail/db.label', '1');
+  await withWorker(machines, async (queue) => {
+    const plan = planOf('resumed', hostsOf(1, 3), { onFailure: 'pause', budget: 1 });
+    const stages = plan.stages.map((stage) =>
+      stage.operation === 'db.initiate' ? { ...stage, hosts: ['vm1'] } : stage,
+    );
+    const handle = await start(queue, { ...plan, stages });
+    await until(async () => (await handle.query(progressQuery)).stuck === true);
+    expect((await handle.query(progressQuery)).parked).toEqual(['vm2']);
+    machines.of('vm2').remove('unreachable');
+    machines.of('vm1').remove('srv/fail');
+    await handle.signal(resumeSignal, {});
+    expect(await outcome(handle)).toMatchObject({ state: 'done', parked: [] });
+    for (const what of ['pkg.install', 'net.join', 'db.start', 'db.label']) expect(times('vm2', what)).toBe(1);
+    for (const what of ['pkg.install', 'db.start', 'db.initiate']) expect(times('vm1', what)).toBe(1);
+  });
+});
+
+it('waits in an undo once for a host that is gone, not once for each of its steps', async () => {
+  machines.of('vm2').write('srv/fail/db.label', '1');
+  machines.of('vm1').write('srv/slow/db.label', '2');
+  await withWorker(machines, async (queue) => {
+    const plan = planOf('gone', hostsOf(1, 2), { patience: { Unreachable: [1_500] } });
+    const handle = await start(queue, plan);
+    await until(() => times('vm1', 'db.label') === 1);
+    machines.of('vm1').write('unreachable');
+    const ended = await outcome(handle);
+    expect(ended.state).toBe('undone');
+    expect(ended.left.filter((line) => line.includes('vm1: it does not answer')).length).toBeGreaterThan(2);
+    expect(machines.of('vm2').list('srv/pkg')).toEqual([]);
+  });
+});
+
+it('does not touch the next host while one that was done before is not well', async () => {
+  await withWorker(machines, async (queue) => {
+    const plan = planOf('unwell', hostsOf(1, 2), { onFailure: 'pause' });
+    const gate = { operation: 'db.healthy', args: {}, secrets: [], timeout: 1_000 };
+    const stages = plan.stages.map((stage) => (stage.operation === 'db.label' ? { ...stage, gate } : stage));
+    const first = await outcome(await start(queue, { ...plan, stages }));
+    expect(first.state).toBe('done');
+    machines.of('vm1').write('srv/health', 'ill');
+    machines.of('vm2').remove('srv/zone');
+    const handle = await start(queue, { ...plan, stages }, { revision: 2, facts: first.facts });
+    await until(async () => (await handle.query(progressQuery)).stuck === true);
+    const { problems } = await handle.query(progressQuery);
+    expect(problems).toMatchObject([{ host: 'vm1', type: 'GateClosed' }]);
+    expect(times('vm2', 'db.label')).toBe(1);
+    await handle.cancel();
+    expect((await outcome(handle)).state).toBe('cancelled');
+  });
+});

@@ -16,13 +16,13 @@ export const meshed = operation('wireguard.meshed', Mesh, {
   brief: true,
   needs: [PUBLIC_KEY],
   publishes: [],
-  probe: (host, args) => sh`if [ ! -e /sys/class/net/${MESH_INTERFACE} ]; then echo none; exit 0; fi
+  probe: (host, args, facts) => sh`if [ ! -e /sys/class/net/${MESH_INTERFACE} ]; then echo none; exit 0; fi
 look() {
   if ping -q -c 1 -W 2 "$2" > /dev/null 2>&1; then echo "answer $1"
   elif ping -q -c 1 -W 2 "$3" > /dev/null 2>&1 || timeout 3 bash -c "< /dev/tcp/$3/$4" 2> /dev/null; then echo "alive $1"; fi
 }
 ${{
-  text: othersOf(host, args)
+  text: othersOf(host, args, facts[PUBLIC_KEY])
     .map(
       ([name, { index, address, ssh = 22 }]) =>
         sh`look ${name} ${meshAddress(args.network, { index })} ${address} ${ssh} &`.text,
@@ -40,7 +40,7 @@ wg show ${MESH_INTERFACE} latest-handshakes`,
     const now = Number(lines.find(([word]) => word === 'now')?.[1]);
     const shaken = new Map(lines.map(([publicKey, at]) => [publicKey, Number(at)]));
     const fresh = (name: string) => now - (shaken.get(facts[PUBLIC_KEY][name]) ?? 0) < FRESH;
-    const others = othersOf(host, args).map(([name]) => name);
+    const others = othersOf(host, args, facts[PUBLIC_KEY]).map(([name]) => name);
     const broken = others.filter((name) => (answering.has(name) ? !fresh(name) : alive.has(name)));
     const down = others.filter((name) => !answering.has(name) && !alive.has(name));
     if (down.length > others.length / 2) return no(`no tunnel to ${[...broken, ...down].join(', ')}`, wanted);
@@ -90,8 +90,9 @@ sed -n '/listening on/!p' "$folder/log" >&2`,
   },
 });
 
-function othersOf(host: HostSpec, { hosts }: Mesh) {
-  return Object.entries(hosts).filter(([name]) => name !== host.name);
+/** With `keys`, without those that the rollout does without: their keys are empty. */
+function othersOf(host: HostSpec, { hosts }: Mesh, keys: Readonly<Record<string, string>> = {}) {
+  return Object.entries(hosts).filter(([name]) => name !== host.name && keys[name] !== '');
 }
 
 /** The peers from the next one on, so that hosts look at different tunnels. */

@@ -33,7 +33,7 @@ export function peersOf(host: HostSpec, { network, hosts }: Mesh, keys: Readonly
   return Object.entries(hosts)
     .flatMap(([name, { index, address }]) => {
       const publicKey = keys[name];
-      return name === host.name || publicKey === undefined ? [] : [{ name, index, address, publicKey }];
+      return name === host.name || !publicKey ? [] : [{ name, index, address, publicKey }];
     })
     .toSorted((one, other) => one.index - other.index)
     .map(({ index, ...peer }) => ({

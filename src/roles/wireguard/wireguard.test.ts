@@ -126,6 +126,12 @@ describe('wireguard.meshed', () => {
     expect(meshed.judge(answer(lines), host, mesh, known)).toMatchObject({ is: 'no', now: 'no tunnel to vm2' });
   });
 
+  test('does without a host that the rollout does without', () => {
+    const known = { 'wireguard.publicKey': { vm0: 'k0=', vm1: 'k1=', vm2: '' } };
+    expect(meshed.judge(answer(['answer vm1', 'alive vm2', all[2]!]), host, mesh, known)).toEqual({ is: 'yes' });
+    expect(JSON.stringify(meshed.probe(host, mesh, known))).not.toContain('look vm2');
+  });
+
   test('asks a host outside of the mesh where its SSH server is', () => {
     const moved = { ...mesh, hosts: { ...mesh.hosts, vm1: { index: 1, address: '192.0.2.11', ssh: 2222 } } };
     expect(JSON.stringify(meshed.probe(host, moved, facts))).toContain('look vm1 10.200.1.254 192.0.2.11 2222');
@@ -185,6 +191,11 @@ describe('the section', () => {
         'range: vm1 has its own address 192.0.2.11 in 192.0.0.0/16',
       ],
     ],
+    [
+      'two hosts at one place',
+      { endpoints: { vm0: '198.51.100.1', vm1: '198.51.100.1' } },
+      ['endpoints: vm0 and vm1 would both be reached at 198.51.100.1'],
+    ],
     ['an endpoint of nobody', { endpoints: { vm7: '192.0.2.17' } }, ['endpoints.vm7: no host is called vm7']],
   ])('%s', (_, section, expected) => {
     expect(problems(section)).toEqual(expected);
@@ -198,6 +209,7 @@ describe('the section', () => {
     ['a domain in capitals', { domain: 'Farweave.Local' }],
     ['a domain with shell characters', { domain: 'a;reboot' }],
     ['an endpoint with a line break', { endpoints: { vm0: '192.0.2.1\nPostUp' } }],
+    ['an endpoint with a port of its own', { endpoints: { vm0: '192.0.2.1:51821' } }],
     ['a misspelt key', { portt: 1 }],
   ])('refuses %s', (_, section) => {
     expect(wireguard.config.safeParse(section).success).toBe(false);
