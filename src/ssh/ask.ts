@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Command, type Output, quote } from './command.ts';
-import { Cancelled, LinkLost, ProtocolError, printable, type SshError, TimedOut } from './errors.ts';
+import { Cancelled, LinkLost, ProtocolError, printable, type SshError, Unreachable } from './errors.ts';
 import type { Target, Values } from './host.ts';
 import type { RootShell } from './root-shell.ts';
 
@@ -14,7 +14,7 @@ export interface AskOptions {
 
 /**
  * Puts all questions to one shell, which is then free for others.
- * Rejects with TimedOut, Cancelled, LinkLost or ProtocolError, and ends what still runs.
+ * Rejects with Unreachable if there is no answer in time, Cancelled, LinkLost or ProtocolError, and ends what still runs.
  */
 export async function ask(
   shell: RootShell,
@@ -34,7 +34,8 @@ export async function ask(
     const timer = setTimeout(() => {
       const at = questions[out.frames.length]?.text ?? '';
       const which = `question ${out.frames.length + 1} of ${questions.length}`;
-      give(new TimedOut(target, `no answer within ${timeout} ms to ${which}: ${printable(at).slice(0, 200)}`));
+      const what = `no answer within ${timeout} ms to ${which}: ${printable(at).slice(0, 200)}`;
+      give(new Unreachable(target, what, undefined, 'Look there for what hangs: a disk, or a service such as Docker.'));
     }, timeout);
     const settle = () => {
       clearTimeout(timer);

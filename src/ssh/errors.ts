@@ -39,16 +39,16 @@ export abstract class SshError extends Error {
   }
 }
 
-/** No connection: refused, reset, no route, no such name, silent, or closed before the login was finished. */
+/** No connection (refused, reset, no route, no such name, closed before the login was finished), or no answer in time. */
 export class Unreachable extends SshError {
   readonly code = 'Unreachable';
 
-  constructor(place: Place, what: string, cause?: unknown) {
-    super(place, what, 'Check that the host is up, that its address and port are right, and that sshd listens there.', {
-      cause,
-    });
+  constructor(place: Place, what: string, cause?: unknown, hint = CHECK_HOST) {
+    super(place, what, hint, { cause });
   }
 }
+
+const CHECK_HOST = 'Check that the host is up, that its address and port are right, and that sshd listens there.';
 
 /** The machine answers but does not let us in. */
 export class AuthenticationFailed extends SshError {
@@ -108,7 +108,7 @@ export class NoSpace extends SshError {
   }
 }
 
-/** The key belongs to another script, so nothing was started. */
+/** The key belongs to another script, so nothing was started. That script has ended. */
 export class KeyConflict extends SshError {
   readonly code = 'KeyConflict';
 
@@ -147,7 +147,7 @@ export class JobLost extends SshError {
   }
 }
 
-/** Took longer than it was given. Nothing of it runs on. */
+/** A job that took longer than it was given. Nothing of it runs on. */
 export class TimedOut extends SshError {
   readonly code = 'TimedOut';
 

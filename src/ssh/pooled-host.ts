@@ -1,7 +1,7 @@
 import { ask, inquire } from './ask.ts';
 import type { Command, Output } from './command.ts';
 import type { JobOptions } from './conversation.ts';
-import { AuthenticationFailed, Cancelled, Detached, isLoss, TimedOut } from './errors.ts';
+import { AuthenticationFailed, Cancelled, Detached, isLoss, Unreachable } from './errors.ts';
 import type { Host, Job, Target, Values, Watch } from './host.ts';
 import { Links, type LinksOptions } from './links.ts';
 import { runJob } from './remote-job.ts';
@@ -64,7 +64,7 @@ export class PooledHost implements Host {
       ]);
       const shell = await unlessAborted(this.shell(), signal).catch((error: unknown) => {
         if (cancel?.aborted) throw new Cancelled(this.#target, 'the questions were cancelled');
-        throw signal.aborted ? new TimedOut(this.#target, `not connected within ${timeout} ms`) : error;
+        throw signal.aborted ? new Unreachable(this.#target, `not connected within ${timeout} ms`) : error;
       });
       const answers = await ask(shell, this.#target, inquiry, {
         timeout: until - Date.now(),
@@ -78,7 +78,7 @@ export class PooledHost implements Host {
         return await once();
       } catch (error) {
         // A pooled link may have died unnoticed, and asking changes nothing: once more, over a new one.
-        if (!isLoss(error)) throw error;
+        if (!isLoss(error) || Date.now() >= until) throw error;
         return once();
       }
     });

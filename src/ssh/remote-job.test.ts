@@ -379,6 +379,17 @@ describe('a job that must not start', () => {
     expect((await host.run(first)).exitCode).toBe(1);
   });
 
+  test('is told of the other script of its key once that has ended', async () => {
+    const done = `${sshd.folder}/slow-one`;
+    const first = job(`sleep 3; : > ${done}`);
+    const running = host.run(first);
+    await until(() => existsSync(`${folder(first)}/started`), 'it runs');
+    const error = await failure(host.run({ ...first, script: { text: 'exit 1' } }));
+    expect(error).toMatchObject({ code: 'KeyConflict' });
+    expect(existsSync(done)).toBe(true);
+    expect((await running).exitCode).toBe(0);
+  });
+
   test('because a newer rollout has been there is Fenced, though what it had started can be followed', async () => {
     const own = await through({ state: `${sshd.folder}/fenced` });
     const file = counting();

@@ -63,11 +63,18 @@ start() {
   case $why in fenced*) fail "$why" ;; *) cannot "$folder" ;; esac
 }
 
+# Two changes at once may undo each other: who is refused is told once the other has ended.
+conflict() {
+  exec 6>&- 8<lock
+  until flock -s -w 2 8; do say alive || exit 1; done
+  fail conflict
+}
+
 how=attached
 if [ -e started ]; then
   known=
   [ ! -s hash ] || read -r known <hash
-  [ "$op" = cancel ] || [ -z "$known" ] || [ "$known" = "$hash" ] || fail conflict
+  [ "$op" = cancel ] || [ -z "$known" ] || [ "$known" = "$hash" ] || conflict
 elif [ "$op" = cancel ]; then                 # before it began: a tombstone, so that it never will
   { echo 'cancelled log=0 cut=0' >status && true >started; } 2>/dev/null || cannot "$folder"
 else
