@@ -33,7 +33,7 @@ ${lab.hosts.map(hostText).join('\n')}
 
 network:
   driver: wireguard
-
+${endpoints(lab)}
 roles:
   docker:
     insecureRegistries: [${JSON.stringify(lab.registry)}]
@@ -54,13 +54,22 @@ rollout:
 `;
 }
 
-function hostText({ name, site, sshAddress, port, hostKey }: Lab['hosts'][number]): string {
+/** Where the engine runs in a machine of its own, hosts reach each other elsewhere than this machine reaches them. */
+function endpoints({ hosts }: Lab): string {
+  const apart = hosts.filter(({ address, sshAddress }) => address !== sshAddress);
+  return apart.length === 0
+    ? ''
+    : `  endpoints: { ${apart.map(({ name, address }) => `${name}: ${address}`).join(', ')} }\n`;
+}
+
+function hostText({ name, site, sshAddress, port, hostKey, front }: Lab['hosts'][number]): string {
   return [
     `  - name: ${name}`,
     `    site: ${site}`,
     `    address: ${sshAddress}`,
     ...(port === 22 ? [] : [`    port: ${port}`]),
     ...(hostKey ? [`    hostKey: ${hostKey}`] : []),
+    ...(front ? [`    labels: { nodebb.front: ${JSON.stringify(front)} }`] : []),
   ].join('\n');
 }
 

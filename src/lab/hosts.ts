@@ -18,6 +18,8 @@ const CAPABILITIES =
   'SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ';
 
 const BOOT_MS = 90_000;
+/** What the stack of the demo serves on a host. */
+export const SERVICE_PORT = 4567;
 
 /**
  * Makes a host, switched off. `powers` comes from `findPowers`. Docker inside it needs a plain file system, so its
@@ -45,7 +47,7 @@ export async function createHost(
     `--label=${labelOf(state.id)}`,
     `--network=${networkOf(state.id, host.site)}`,
     `--ip=${host.address}`,
-    ...(isReachable(state, siteIndex) ? [] : ['--publish=127.0.0.1::22']),
+    ...(isReachable(state, siteIndex) ? [] : [22, SERVICE_PORT].map((port) => `--publish=127.0.0.1::${port}`)),
     ...powers,
     '--device=/dev/net/tun',
     '--tmpfs=/run',

@@ -1,5 +1,6 @@
 import type { ImageSource } from './debian.ts';
 import type { Engine } from './engine.ts';
+import { SERVICE_PORT } from './hosts.ts';
 import { containerOf } from './names.ts';
 import { isReachable } from './sites.ts';
 import type { HostRelease, HostState, LabState } from './state.ts';
@@ -32,6 +33,8 @@ export interface LabHost {
   /** Where this machine reaches its sshd: the same address and 22, unless the engine runs in a machine of its own. */
   sshAddress: string;
   port: number;
+  /** `host:port` where this machine reaches what the host serves on 4567, if not at its own address. */
+  front?: string;
   user: string;
   /** Of the user, for ssh and for sudo. */
   password: string;
@@ -77,8 +80,9 @@ async function viewHost(
   const common = { ...host, user: 'vagrant', password: 'vagrant', sshAddress: host.address, port: 22 };
   if (is !== 'running') return { ...common, state: is === undefined ? 'missing' : 'stopped' };
   if (isReachable(state, state.sites.indexOf(host.site))) return { ...common, state: 'running' };
-  const [published = ''] = (await engine.docker(['port', container, '22/tcp'])).split('\n');
-  return { ...common, sshAddress: '127.0.0.1', port: Number(published.split(':')[1]), state: 'running' };
+  const published = async (port: number) => (await engine.docker(['port', container, `${port}/tcp`])).split('\n')[0]!;
+  const [ssh, front] = await Promise.all([published(22), published(SERVICE_PORT)]);
+  return { ...common, sshAddress: '127.0.0.1', port: Number(ssh.split(':')[1]), front, state: 'running' };
 }
 
 async function containerStates(engine: Engine, id: string): Promise<Map<string, string>> {

@@ -143,6 +143,8 @@ export interface LookResult {
 
 export interface LookInput {
   readonly plan: Plan;
+  /** Which hosts to ask; all of the plan without. A result holds what would run, so a few at a time. */
+  readonly hosts?: readonly string[];
   readonly sealed: Sealed;
   readonly facts: Facts;
 }

@@ -6,15 +6,16 @@ import type { LookInput, LookResult, Problem } from './contract.ts';
 import { Sites } from './sites.ts';
 
 /** `plan --check`: asks every host, with what would run. Changes nothing, and leaves nothing behind. */
-export async function look({ plan: packed, sealed, facts }: Packed<LookInput>): Promise<LookResult> {
+export async function look({ plan: packed, hosts, sealed, facts }: Packed<LookInput>): Promise<LookResult> {
   const plan = unpack(packed);
+  const asked = hosts === undefined ? plan.hosts : plan.hosts.filter(({ name }) => hosts.includes(name));
   const account = new Account(blank(factsOf(plan.hosts, facts)));
   const whole = new Sites({ plan, sealed, facts, revision: 0 }, account);
   const input = whole.input(whole.stages().filter((stage) => stage.afterChange !== true));
   const findings: Record<string, Record<string, Finding>> = {};
   const problems: Problem[] = [];
   await Promise.all(
-    plan.hosts.map(async (host) => {
+    asked.map(async (host) => {
       const stages = input.stages.filter((stage) => stage.hosts.includes(host.name));
       try {
         const result = await surveyed(input, account, { host, stages, does: 'look', id: 'look' }, true);

@@ -113,5 +113,11 @@ it('shows in a look what is, what should be and what would run, and changes noth
     expect(result.findings['vm1']?.['06-db.initiate']).toMatchObject({ is: 'unknown' });
     expect(result.findings['vm1']?.['00-sys.supported']).toEqual({ is: 'yes' });
     for (const name of names) expect(machines.of(name).list('jobs')).toEqual([]);
+    const some = await client.workflow.execute<(input: object) => Promise<LookResult>>('look', {
+      workflowId: lookId('look', 'two'),
+      taskQueue,
+      args: [{ plan, hosts: ['vm2', 'vm4'], sealed: { 'vm.password': password }, facts: {} }],
+    });
+    expect(Object.keys(some.findings).toSorted()).toEqual(['vm2', 'vm4']);
   });
 });

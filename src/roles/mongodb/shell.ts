@@ -64,9 +64,15 @@ function open(address) {
   if (connection.setSecondaryOk) connection.setSecondaryOk(); else connection.setSlaveOk();
   return connection;
 }
+// Kept, since neither shell gives a connection up before it ends.
+const opened = {};
 function reach(address, seconds) {
   for (let waited = 0; ; waited++) {
-    try { return open(address).getDB('admin'); } catch (error) { if (waited >= seconds) return null; }
+    try {
+      opened[address] = opened[address] || open(address).getDB('admin');
+      if (opened[address].runCommand({ ping: 1 }).ok) return opened[address];
+    } catch (error) { delete opened[address]; }
+    if (waited >= seconds) return null;
     sleep(1000);
   }
 }

@@ -53,7 +53,18 @@ export const urlOf = (host: Pick<HostSpec, 'address'>, { url, port }: Pick<Forum
 
 /** The page that says whether it serves, asked at a host's own address whatever the forum's URL. */
 export const front = (address: string, { url, port }: Pick<Forum, 'url' | 'port'>) =>
-  `http://${bracketed(address)}:${port}${url ? new URL(url).pathname.replace(/\/+$/, '') : ''}`;
+  `http://${bracketed(address)}:${port}${pathOf({ url })}`;
+
+/** The label of a host whose forum is reached elsewhere from outside, such as behind NAT: `host:port`. */
+const FRONT = 'nodebb.front';
+
+/** {@link front}, of a host. */
+export const frontOf = (
+  { address, labels }: Pick<HostSpec, 'address' | 'labels'>,
+  forum: Pick<Forum, 'url' | 'port'>,
+) => (labels[FRONT] === undefined ? front(address, forum) : `http://${labels[FRONT]}${pathOf(forum)}`);
+
+const pathOf = ({ url }: Pick<Forum, 'url'>) => (url ? new URL(url).pathname.replace(/\/+$/, '') : '');
 
 const bracketed = (address: string) => (address.includes(':') ? `[${address}]` : address);
 

@@ -8,7 +8,7 @@ import { address, SLOTS } from '../network.ts';
 import { type Context, hostNames, type Problem, type Role } from '../role.ts';
 import { SecretReference } from '../secret.ts';
 import { ADMIN_PASSWORD, database, setup } from './database.ts';
-import { DATABASE_PASSWORD, type Forum, front, NAME, SECRET, traits } from './forum.ts';
+import { DATABASE_PASSWORD, type Forum, frontOf, NAME, SECRET, traits } from './forum.ts';
 import { build, config as configFile, pulled, serving, start } from './operations.ts';
 import { replicated } from './replicated.ts';
 
@@ -63,7 +63,7 @@ export const nodebb: Role<Config> = {
   }),
   stages,
   outputs: ({ url, port, admin }, { on }) => [
-    ...on.map((host) => ({ title: `NodeBB on ${host.name}`, value: front(host.address, { url: url ?? null, port }) })),
+    ...on.map((host) => ({ title: `NodeBB on ${host.name}`, value: frontOf(host, { url: url ?? null, port }) })),
     { title: 'NodeBB login', value: `${admin.username}, password ${whereabouts(admin.password)}` },
   ],
 };

@@ -321,6 +321,14 @@ describe('the role', () => {
   });
 });
 
+it('is asked, and pointed to, where its host says that it is reached from outside', () => {
+  const host = { ...machine(0), labels: { 'nodebb.front': '127.0.0.1:32768' } };
+  expect(serving.probe(host, { url: null, port: 4567 }, {})).toEqual({ get: 'http://127.0.0.1:32768/' });
+  expect(serving.probe(host, { url: 'https://x.example/forum/', port: 4567 }, {})).toEqual({
+    get: 'http://127.0.0.1:32768/forum/',
+  });
+});
+
 it('needs Docker where it is to run', () => {
   const { config, context } = laidOut({}, {}, { hosts: ['vm1', 'vm2'] });
   expect(nodebb.validate!(config, context)).toEqual([{ severity: 'error', path: [], message: 'needs Docker on vm0' }]);

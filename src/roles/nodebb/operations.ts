@@ -20,7 +20,7 @@ import {
   configOf,
   containerOf,
   Forum,
-  front,
+  frontOf,
   makingFolders,
   modulesVolume,
   mounts,
@@ -107,7 +107,7 @@ export const serving = operation('nodebb.serving', Forum.pick({ url: true, port:
   kind: 'check',
   publishes: [],
   timeout: 300_000,
-  probe: (host, forum) => ({ get: `${front(host.address, forum)}/` }),
+  probe: (host, forum) => ({ get: `${frontOf(host, forum)}/` }),
   judge: ({ exitCode, stdout, stderr }) => {
     const wanted = '200 from NodeBB';
     if (exitCode !== 0) return no(lastLine(stderr) || 'no answer', wanted);

@@ -56,6 +56,8 @@ export const wireguard: Role<NetworkSection> = {
   ],
   network: ({ driver, range, prefix, domain, mtu }): Network => ({ driver, range, prefix, domain, mtu }),
   stages: (config, { on, network }) => {
+    // At an endpoint of its own a host may be behind another machine, which alone knows of that port.
+    const hasSshPort = (name: string, port: number) => port !== 22 && config.endpoints[name] === undefined;
     const mesh: Mesh = {
       network,
       port: config.port,
@@ -63,7 +65,7 @@ export const wireguard: Role<NetworkSection> = {
       hosts: Object.fromEntries(
         on.map(({ name, index, address, port }) => [
           name,
-          { index, address: config.endpoints[name] ?? address, ...(port !== 22 && { ssh: port }) },
+          { index, address: config.endpoints[name] ?? address, ...(hasSshPort(name, port) && { ssh: port }) },
         ]),
       ),
     };
