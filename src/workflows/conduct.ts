@@ -196,7 +196,7 @@ export class Conduct {
     const problems = this.#account.problems.slice(0, 10).map(({ message }) => `- ${message.slice(0, 500)}`);
     const todo = 'What to do: mend the cause and send `resume`, or send `rollback`, or cancel this workflow.';
     const lines = [
-      `${this.#state}: ${this.#doing}`,
+      this.#doing === this.#state ? this.#state : `${this.#state}: ${this.#doing}`,
       `${this.#account.changed} steps changed something`,
       ...problems,
       ...(this.isStuck ? ['', todo] : []),
