@@ -56,7 +56,7 @@ export const front = (address: string, { url, port }: Pick<Forum, 'url' | 'port'
   `http://${bracketed(address)}:${port}${pathOf({ url })}`;
 
 /** The label of a host whose forum is reached elsewhere from outside, such as behind NAT: `host:port`. */
-const FRONT = 'nodebb.front';
+export const FRONT = 'nodebb.front';
 
 /** {@link front}, of a host. */
 export const frontOf = (

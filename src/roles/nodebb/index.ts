@@ -8,7 +8,7 @@ import { address, SLOTS } from '../network.ts';
 import { type Context, hostNames, type Problem, type Role } from '../role.ts';
 import { SecretReference } from '../secret.ts';
 import { ADMIN_PASSWORD, database, setup } from './database.ts';
-import { DATABASE_PASSWORD, type Forum, frontOf, NAME, SECRET, traits } from './forum.ts';
+import { DATABASE_PASSWORD, type Forum, FRONT, frontOf, NAME, SECRET, traits } from './forum.ts';
 import { build, config as configFile, pulled, serving, start } from './operations.ts';
 import { replicated } from './replicated.ts';
 
@@ -145,7 +145,14 @@ function validate(config: Config, context: Context): readonly Problem[] {
       error(['image'], `NodeBB ${version} speaks a protocol that MongoDB ${set.version} has dropped: use MongoDB 4.4`),
     ];
   }
-  return withoutDocker(context);
+  return [
+    ...withoutDocker(context),
+    ...context.on.flatMap(({ name, labels: { [FRONT]: place } }) =>
+      place === undefined || /^[\w.-]+:\d{1,5}$/.test(place)
+        ? []
+        : [error([], `the label ${FRONT} of ${name} wants host:port, not ${place}`)],
+    ),
+  ];
 }
 
 function whereabouts(reference: SecretReference | undefined): string {

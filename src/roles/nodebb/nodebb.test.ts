@@ -329,6 +329,16 @@ it('is asked, and pointed to, where its host says that it is reached from outsid
   });
 });
 
+it('says which host is labelled with something else than host:port', () => {
+  const { config, context } = laidOut();
+  const labelled = context.on.map((host) => ({
+    ...host,
+    labels: { 'nodebb.front': host.name === 'vm1' ? 'a b' : 'a:1' },
+  }));
+  const problems = nodebb.validate!(config, { ...context, on: labelled, hostsOf: () => labelled });
+  expect(problems.map(({ message }) => message)).toEqual(['the label nodebb.front of vm1 wants host:port, not a b']);
+});
+
 it('needs Docker where it is to run', () => {
   const { config, context } = laidOut({}, {}, { hosts: ['vm1', 'vm2'] });
   expect(nodebb.validate!(config, context)).toEqual([{ severity: 'error', path: [], message: 'needs Docker on vm0' }]);
