@@ -129,19 +129,29 @@ else {
 }
 `;
 
+/** In seconds: for the member to answer, and for all. */
+interface Limits {
+  readonly wait: number;
+  readonly all: number;
+}
+
+/** Adding a member waits until it has copied all data. */
+const CHANGE: Limits = { wait: 60, all: 7_200 };
+const LOOK_LIMITS: Limits = { wait: 5, all: 50 };
+
 /** Runs JavaScript in the shell of a member's image, against that member (`local`), as a command on its host. */
-export function javascript(shell: Shell, code: Text | string, wait = 60): Command {
+export function javascript(shell: Shell, code: Text | string, { wait, all }: Limits = CHANGE): Command {
   const prelude = text`const user = ${JSON.stringify(ADMIN_USER)}, password = "${secret(ADMIN_PASSWORD, 'json')}";
 ${LIBRARY}
 const local = reach("127.0.0.1:${shell.port}", ${wait});
 `;
-  return sh`printf %s ${words([...prelude, ...(typeof code === 'string' ? [code] : code)])} | docker exec --interactive --user 0 ${shell.name} sh -c ${RUN}`;
+  return sh`printf %s ${words([...prelude, ...(typeof code === 'string' ? [code] : code)])} | docker exec --interactive --user 0 ${shell.name} sh -c ${RUN} farweave ${all}`;
 }
 
 /** Asks a member for its {@link Look}. A machine without Docker, or without data, has no member: that is an answer. */
 export function looking(shell: Shell): Command {
   return sh`if command -v docker > /dev/null && [ -n "$(docker ps --quiet --filter ${named(shell.name)})" ]; then
-${javascript(shell, LOOK, 5)}
+${javascript(shell, LOOK, LOOK_LIMITS)}
 elif [ -e ${DATA}/WiredTiger ]; then echo ${`${MARK}{"state":"down"}`}
 else echo ${`${MARK}{"state":"absent"}`}
 fi`;
@@ -154,7 +164,10 @@ export function seen({ stdout, stderr }: Output): Look | string {
   return Look.parse(JSON.parse(line.slice(MARK.length)));
 }
 
-/** Scripts hold passwords: they lie in the container's memory for as long as they run. */
+/**
+ * Scripts hold passwords: they lie in the container's memory for as long as they run, which only a limit in there bounds:
+ * `docker exec` hands no signal on.
+ */
 const RUN = `set -eu
 umask 077
 folder=$(mktemp -d /dev/shm/farweave.XXXXXX)
@@ -162,4 +175,4 @@ trap 'rm -rf "$folder"' EXIT
 cat > "$folder/script.js"
 shell=mongosh
 command -v mongosh > /dev/null || shell=mongo
-HOME=$folder "$shell" --quiet --norc --nodb "$folder/script.js"`;
+HOME=$folder timeout -k 10 "$1" "$shell" --quiet --norc --nodb "$folder/script.js"`;
