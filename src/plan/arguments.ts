@@ -1,4 +1,4 @@
-import type { Json, Stage } from './plan.ts';
+import { namedArguments, type Stage } from './plan.ts';
 
 const WIDTH = 100;
 /** Of one value; `--json` has it whole. */
@@ -12,7 +12,7 @@ export function argumentLines(stages: readonly Stage[]): ReadonlyMap<Stage, read
   const told = new Map<string, string>();
   return new Map(
     stages.map((stage) => {
-      const all = entries(stage.args).map(([name, value]) => ({ name, value: readable(value) }));
+      const all = namedArguments(stage.args).map(([name, value]) => ({ name, value: readable(value) }));
       const isOld = ({ name, value }: { name: string; value: string }) =>
         value.length > SHORT && told.get(name) === value;
       const old = all.filter(isOld).map(({ name }) => name);
@@ -36,10 +36,6 @@ function wrap(text: string): readonly string[] {
     else lines.push(word.length > WIDTH ? `${word.slice(0, WIDTH - 1)}…` : word);
   }
   return lines.length > MOST_LINES ? [...lines.slice(0, MOST_LINES - 1), '… (whole with --json)'] : lines;
-}
-
-function entries(args: Json): readonly (readonly [string, unknown])[] {
-  return typeof args === 'object' && args !== null && !Array.isArray(args) ? Object.entries(args) : [];
 }
 
 /** JSON with less punctuation. */

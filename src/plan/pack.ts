@@ -1,4 +1,4 @@
-import type { Json, Plan, Stage } from './plan.ts';
+import { type Json, namedArguments, type Plan, type Stage } from './plan.ts';
 
 type Lean<Whole> = Whole extends unknown
   ? Omit<Whole, 'hosts'> & {
@@ -24,13 +24,15 @@ const LONG = 64;
 /** Leaves out what `unpack` puts back: names of all hosts, and long arguments that several stages have. */
 export function pack(plan: Plan): PackedPlan {
   const counts = new Map<string, number>();
-  for (const text of plan.stages.flatMap(({ args }) => entries(args).map(([, value]) => JSON.stringify(value))))
+  for (const text of plan.stages.flatMap(({ args }) => namedArguments(args).map(([, value]) => JSON.stringify(value))))
     counts.set(text, (counts.get(text) ?? 0) + 1);
   const shared = [...counts].flatMap(([text, count]) => (count > 1 && text.length >= LONG ? [text] : []));
   const all = JSON.stringify(plan.hosts.map(({ name }) => name));
   const stages = plan.stages.map((stage) => {
     const { hosts, args, ...rest } = stage;
-    const places = entries(args).map(([key, value]) => [key, value, shared.indexOf(JSON.stringify(value))] as const);
+    const places = namedArguments(args).map(
+      ([key, value]) => [key, value, shared.indexOf(JSON.stringify(value))] as const,
+    );
     const same = places.flatMap(([key, , place]) => (place < 0 ? [] : [[key, place] as const]));
     const own = places.flatMap(([key, value, place]) => (place < 0 ? [[key, value] as const] : []));
     return {
@@ -48,11 +50,7 @@ export function unpack({ shared = [], ...packed }: PackedPlan): Plan {
   const stages = packed.stages.map(({ same, hosts = all, ...stage }): Stage => {
     if (same === undefined) return { ...stage, hosts };
     const told = Object.entries(same).map(([key, place]) => [key, shared[place]!] as const);
-    return { ...stage, hosts, args: Object.fromEntries([...entries(stage.args), ...told]) };
+    return { ...stage, hosts, args: Object.fromEntries([...namedArguments(stage.args), ...told]) };
   });
   return { ...packed, stages };
-}
-
-function entries(args: Json): readonly (readonly [string, Json])[] {
-  return typeof args === 'object' && args !== null && !Array.isArray(args) ? Object.entries(args) : [];
 }

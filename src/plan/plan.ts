@@ -126,6 +126,11 @@ export interface Knowledge {
   readonly indexes: Readonly<Record<string, number>>;
 }
 
+/** Arguments by their names. */
+export function namedArguments(args: Json): readonly (readonly [name: string, value: Json])[] {
+  return typeof args === 'object' && args !== null && !Array.isArray(args) ? Object.entries(args) : [];
+}
+
 /** Hosts in the waves in which they go. */
 export function waves(order: Order, hosts: readonly string[], facts: Facts): readonly (readonly string[])[] {
   if (order === 'all') return [hosts];
