@@ -5,8 +5,9 @@ import { no, type Operation, operation, same, unknown, yes } from '../../src/rol
 import type { Role } from '../../src/roles/role.ts';
 import { digest, holds, script, secret, sh, text, writing } from '../../src/ssh/command.ts';
 
-/** Before every change: writes it down, fails or dawdles as the machine's files say (`/srv/fail/<name>`, `/srv/slow`). */
+/** Before every change: writes it down, waits, dawdles or fails as the machine's files say (`/srv/hold/<name>`, `slow`, `fail`). */
 const first = (name: string) => sh`echo ${name} >> /srv/log
+while [ -e /srv/hold/${name} ]; do sleep 0.1; done
 sleep "$(cat /srv/slow/${name} 2>/dev/null || echo 0)"
 if [ -e /srv/fail/${name} ]; then echo 'E: it failed'; exit "$(cat /srv/fail/${name})"; fi`;
 
