@@ -119,7 +119,7 @@ export class Account {
   }
 
   /** What ran for this step has ended for good: the next attempt is a new one. */
-  raise(host: string, stage: Stage): void {
+  raise(host: string, stage: Pick<Stage, 'id'>): void {
     this.#generations.set(stage.id, host, this.generationOf(host, stage) + 1);
   }
 
@@ -168,6 +168,18 @@ export class Account {
     this.problems.length = 0;
     const open: readonly StepState[] = ['failed', 'parked', 'provisioning'];
     for (const [stage, host, state] of this.#steps) if (open.includes(state)) this.#steps.delete(stage, host);
+  }
+
+  /**
+   * All is asked anew, for hosts that take part again: what the others have done may depend on them. What is so stays so,
+   * and its receipts still say whose it is.
+   */
+  beginAgain(): void {
+    for (const [stage, host] of [...this.#steps]) {
+      this.#steps.delete(stage, host);
+      this.raise(host, { id: stage });
+    }
+    for (const [stage] of [...this.#settled]) this.#settled.delete(stage);
   }
 
   /** Takes over what a site has come to. */

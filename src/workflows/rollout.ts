@@ -37,7 +37,8 @@ export async function rollout(packed: Packed<RolloutInput>): Promise<Outcome> {
       const wereParked = account.parked.size > 0;
       if (!(await conduct.triesAgain())) ending = conduct.wantsUndo ? 'undone' : stopOf(account, conduct);
       else if (wereParked) {
-        // They take part again, and have missed what the others went through.
+        account.beginAgain();
+        sites.renew();
         conduct.become('surveying', 'survey');
         await sites.survey();
         n = 0;

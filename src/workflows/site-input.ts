@@ -9,12 +9,13 @@ interface Part {
   readonly hosts: readonly HostSpec[];
   readonly site: string;
   readonly paused: boolean;
+  readonly since: Date;
 }
 
 /** What some hosts have to do with some stages, with all that they need to know for it and no more: it stands in histories. */
 export function inputFor({ plan, revision, sealed }: RolloutInput, account: Account, part: Part): SiteInput {
-  const { hosts, site, paused } = part;
-  const { firstExecutionRunId, startTime } = workflowInfo();
+  const { hosts, site, paused, since } = part;
+  const { firstExecutionRunId } = workflowInfo();
   const names = new Set(hosts.map((host) => host.name));
   const here = part.stages.map((stage) => ({ ...stage, hosts: stage.hosts.filter((host) => names.has(host)) }));
   const stages = here.filter((stage) => stage.hosts.length > 0);
@@ -28,7 +29,7 @@ export function inputFor({ plan, revision, sealed }: RolloutInput, account: Acco
     revision,
     site,
     rollout: firstExecutionRunId,
-    fence: fenceFrom(startTime),
+    fence: fenceFrom(since),
     hosts,
     stages,
     sealed: only({ ...sealed, ...fromWorkers(plan) }, new Set(secrets)),

@@ -4,6 +4,7 @@ import {
   rootCause,
   type SignalDefinition,
   startChild,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { Stage } from '../plan/plan.ts';
 import type { Account } from './account.ts';
@@ -29,6 +30,8 @@ export class Sites {
   readonly #account: Account;
   readonly #stages: ReadonlyMap<string, PlacedStage>;
   paused = false;
+  /** The fences of steps count from here. */
+  #since = workflowInfo().startTime;
   /** Called when a site begins or ends. */
   onChange: () => void = () => {};
   #telling: Promise<unknown> = Promise.resolve();
@@ -38,6 +41,11 @@ export class Sites {
     this.#rollout = rollout;
     this.#account = account;
     this.#stages = new Map(rollout.plan.stages.map((stage, place) => [stage.id, { ...stage, place }]));
+  }
+
+  /** From now on steps have higher fences than any before: they may go through the plan once more. */
+  renew(): void {
+    this.#since = new Date();
   }
 
   /** Workflow ids of the sites that run now. */
@@ -70,7 +78,7 @@ export class Sites {
 
   /** What some hosts have to do with some stages. All hosts, unless told. */
   input(stages: readonly PlacedStage[], site = '', hosts = this.#rollout.plan.hosts): SiteInput {
-    return inputFor(this.#rollout, this.#account, { stages, hosts, site, paused: this.paused });
+    return inputFor(this.#rollout, this.#account, { stages, hosts, site, paused: this.paused, since: this.#since });
   }
 
   async #inEvery(

@@ -283,6 +283,8 @@ it('takes a parked host along from the beginning once somebody says to try again
     expect(await outcome(handle)).toMatchObject({ state: 'done', parked: [] });
     for (const what of ['pkg.install', 'net.join', 'db.start', 'db.label']) expect(times('vm2', what)).toBe(1);
     for (const what of ['pkg.install', 'db.start', 'db.initiate']) expect(times('vm1', what)).toBe(1);
+    // They had gone on without it, and have learnt of it.
+    for (const name of ['vm1', 'vm3']) expect(machines.of(name).read('srv/peers')).toContain('vm2 key-of-vm2');
   });
 });
 
