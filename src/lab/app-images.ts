@@ -31,7 +31,7 @@ export async function appImages(engine: Engine, source: ImageSource): Promise<Ap
 
 async function mongoRecipe(engine: Engine, source: ImageSource): Promise<Recipe> {
   // The last release with the OpenSSL that this mongod wants.
-  const files = { ...recipeFiles('mongo'), ...(await aptContext('bullseye')) };
+  const files = { ...recipeFiles('mongo'), ...(await aptContext('bullseye', source)) };
   return {
     name: 'mongo',
     base: debianBase(engine, source, 'bullseye'),

@@ -30,6 +30,11 @@ describe('the mirrors of a machine', () => {
     expect(parseMirrors([text], 'bookworm')).toBeUndefined();
   });
 
+  it('are none where they stand in a file of the machine, as in cloud images', () => {
+    const text = 'Types: deb\nURIs: mirror+file:///etc/apt/mirrors/debian.list\nSuites: bookworm\nComponents: main\n';
+    expect(parseMirrors([text], 'bookworm')).toBeUndefined();
+  });
+
   it('serve another release as well', () => {
     const text = renderSources({ archive: 'http://m/debian', security: 'http://m/security' }, 'trixie');
     expect(parseMirrors([text], 'trixie')).toEqual({ archive: 'http://m/debian', security: 'http://m/security' });

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempt } from './command.ts';
+import type { ImageSource } from './debian.ts';
 
 /** Where this machine gets Debian's packages from, for hosts that have no other way to them. */
 export interface AptMirrors {
@@ -13,7 +14,9 @@ export interface AptMirrors {
  * `codename` is the release of the machine they were read from; undefined when no source is for it.
  */
 export function parseMirrors(files: readonly string[], codename: string): AptMirrors | undefined {
-  const entries = files.flatMap((text) => [...oneLineEntries(text), ...stanzaEntries(text)]);
+  const all = files.flatMap((text) => [...oneLineEntries(text), ...stanzaEntries(text)]);
+  // Others, such as `mirror+file:` of cloud images, lead to files of the machine itself.
+  const entries = all.filter(({ uri }) => /^https?:/.test(uri));
   const archive = entries.find((entry) => entry.suites.includes(codename) && entry.components.includes('main'));
   const security = entries.find((entry) => entry.suites.includes(`${codename}-security`));
   return archive && { archive: archive.uri, ...(security && { security: security.uri }) };
@@ -45,8 +48,10 @@ export function machineMirrors(): AptMirrors | undefined {
  * Writes what an image needs for apt to work as on this machine: `apt/` (mirrors, proxies) and `certificates/`
  * (certificate authorities that an administrator added). Returns the files' texts, which belong to a recipe's inputs.
  */
-export async function aptContext(release: string): Promise<Record<string, string>> {
-  const mirrors = machineMirrors();
+export async function aptContext(release: string, source: ImageSource): Promise<Record<string, string>> {
+  const found = machineMirrors();
+  // A published base has no certificates yet, and sources of its own.
+  const mirrors = source === 'published' && found?.archive.startsWith('https:') ? undefined : found;
   const dump = await attempt(['apt-config', 'dump', '--format=%F "%v";%n']);
   const proxies = dump.stdout
     .split('\n')

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from './engine.ts';
 import { type BuildOrder, dockerBuild } from './image-cache.ts';
+import { labelOf } from './names.ts';
+import { labId } from './place.ts';
 import type { Progress } from './progress.ts';
 
 /**
@@ -18,17 +20,20 @@ export async function buildWithAssets(
 ): Promise<void> {
   const key = order.tag.split(':')[1] ?? '';
   const [database, nodebb, raw] = [`farweave-bake-${key}-db`, `farweave-bake-${key}`, `${order.tag}-raw`];
+  // So that `lab down` finds what an interrupt has left.
+  const label = `--label=${labelOf(labId)}`;
   const assets = join(order.folder, 'assets');
   mkdirSync(assets);
   await remove();
   try {
     await dockerBuild(engine, { ...order, tag: raw }, detail);
     detail('starting a database for NodeBB');
-    await engine.docker(['run', '--detach', `--name=${database}`, '--network=none', mongo]);
+    await engine.docker(['run', '--detach', label, `--name=${database}`, '--network=none', mongo]);
     await waitForDatabase(engine, database);
     await engine.docker(
       [
         'run',
+        label,
         `--name=${nodebb}`,
         `--network=container:${database}`,
         '--entrypoint=node',

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
+import { delimiter } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LabError } from './errors.ts';
 
@@ -31,7 +32,7 @@ export function attempt(argv: readonly string[], options: CommandOptions = {}): 
   return new Promise((resolve) => {
     const child = spawn(file, args, {
       cwd: options.cwd,
-      env: options.env ?? process.env,
+      env: withSystemPath(options.env ?? process.env),
       signal: options.signal,
       timeout: options.timeoutMs,
       stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -43,6 +44,12 @@ export function attempt(argv: readonly string[], options: CommandOptions = {}): 
     child.on('close', (code) => resolve({ exitCode: code ?? 128, stdout: streams.stdout(), stderr: streams.stderr() }));
   });
 }
+
+/** A root that came by plain `su` has the user's PATH, without the programs of administrators. */
+const withSystemPath = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  ...env,
+  PATH: [env.PATH, '/usr/sbin', '/sbin'].filter(Boolean).join(delimiter),
+});
 
 /** Runs `argv` and returns its standard output; anything but exit code 0 is a LabError with the last lines of output. */
 export async function run(argv: readonly string[], options: CommandOptions = {}): Promise<string> {
@@ -59,7 +66,8 @@ export async function run(argv: readonly string[], options: CommandOptions = {})
 export function startDetached(argv: readonly string[], logFile: string): ProcessMark {
   const [file = '', ...args] = argv;
   const log = openSync(logFile, 'a');
-  const child = spawn(file, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
+  const env = withSystemPath(process.env);
+  const child = spawn(file, args, { detached: true, stdio: ['ignore', log, log], cwd: '/', env });
   child.on('error', () => undefined); // whoever waits for the process to answer reports it, with the log's name
   child.unref();
   return { pid: child.pid ?? -1, started: startTime(child.pid ?? -1) ?? '' };

@@ -72,7 +72,7 @@ export async function debianImage(
   folder: string,
   release: DebianRelease,
 ): Promise<Recipe> {
-  const files = { ...recipeFiles(folder), ...(await aptContext(release)) };
+  const files = { ...recipeFiles(folder), ...(await aptContext(release, source)) };
   return {
     name,
     base: debianBase(engine, source, release),

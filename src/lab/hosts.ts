@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -47,7 +49,7 @@ export async function createHost(
     `--label=${labelOf(state.id)}`,
     `--network=${networkOf(state.id, host.site)}`,
     `--ip=${host.address}`,
-    ...(isReachable(state, siteIndex) ? [] : [22, SERVICE_PORT].map((port) => `--publish=127.0.0.1::${port}`)),
+    ...(isReachable(state, siteIndex) ? [] : await publishing([22, SERVICE_PORT])),
     ...powers,
     '--device=/dev/net/tun',
     '--tmpfs=/run',
@@ -59,6 +61,15 @@ export async function createHost(
   const route = `${state.block}.0.0/16 via ${gatewayAddress(state.block, siteIndex)}\n`;
   await putFile(engine, unfinished, '/etc/lab-route', route);
   await engine.docker(['rename', unfinished, name]);
+}
+
+/** Ports of this machine that are free now. Chosen here, since an engine would choose others at each start. */
+async function publishing(ports: readonly number[]): Promise<string[]> {
+  const servers = ports.map(() => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const free = servers.map((server) => (server.address() as AddressInfo).port);
+  for (const server of servers) server.close();
+  return ports.map((port, n) => `--publish=127.0.0.1:${free[n]}:${port}`);
 }
 
 /** Waits until the host has booted and answers on its SSH port; returns the fingerprint of its ed25519 host key. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, markOfThisProcess, type ProcessMark } from './command.ts';
@@ -20,11 +20,16 @@ export async function withLock<T>(file: string, progress: Progress, work: () => 
 }
 
 function take(file: string): boolean {
+  // Linked whole: a lock that nobody can read would never be given back.
+  const own = `${file}.${process.pid}`;
   try {
-    writeFileSync(file, JSON.stringify(markOfThisProcess()), { flag: 'wx' });
+    writeFileSync(own, JSON.stringify(markOfThisProcess()));
+    linkSync(own, file);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(own, { force: true });
   }
   const holder = readHolder(file);
   if (!holder || isAlive(holder)) return false;
@@ -36,6 +41,6 @@ function readHolder(file: string): ProcessMark | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as ProcessMark;
   } catch {
-    return undefined; // just being written, or just gone
+    return undefined; // just gone
   }
 }

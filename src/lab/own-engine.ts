@@ -7,7 +7,7 @@ import { LabError } from './errors.ts';
 import { withLock } from './lock.ts';
 import { cacheFolder, runFolder } from './place.ts';
 import { type Progress, step } from './progress.ts';
-import { engineRequirements, requirePrograms } from './requirements.ts';
+import { engineRequirements, isRoot, requirePrograms } from './requirements.ts';
 
 interface EngineRecord extends ProcessMark {
   /** What the machine's firewall was before the engine changed it, for putting back. */
@@ -38,6 +38,11 @@ export async function findEngine(progress: Progress, preferred?: string): Promis
     );
   }
   await requirePrograms(engineRequirements, progress, 'No Docker engine answers here');
+  if (!isRoot())
+    throw new LabError(
+      'No Docker engine answers here, and starting one takes root',
+      'Start yours, or see to it that your user may use it (the group docker), or run this as root.',
+    );
   // Where systemd runs, installing the package has just started the machine's own engine.
   return (preferred === undefined ? await connect('') : undefined) ?? (await startOwnEngine(progress));
 }
@@ -63,7 +68,8 @@ export async function stopIdleEngine(engine: Engine, progress: Progress): Promis
     const record = readRecord();
     const labs = await engine.docker(['ps', '-aq', '--filter', 'label=farweave.lab']);
     const running = await engine.docker(['ps', '-q']); // whatever else somebody runs in it
-    if (!record || labs.trim() !== '' || running.trim() !== '') return;
+    if (!record || labs.trim() !== '') return;
+    if (running.trim() !== '') return progress('the Docker engine stays: something else runs in it');
     await step(progress, 'stopping the Docker engine that the lab had started', async () => {
       await stopProcess(record);
       await removeFirewallChains(record);
@@ -100,6 +106,7 @@ async function startOwnEngine(progress: Progress): Promise<Engine> {
         if (engine) return engine;
         await sleep(100);
       }
+      await stopProcess(mark);
       const tail = readFileSync(logFile, 'utf8').trim().split('\n').slice(-5).join('\n');
       throw new LabError('The Docker engine did not start', `${tail}\nIts log: ${logFile}`);
     });

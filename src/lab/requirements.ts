@@ -9,10 +9,12 @@ interface Requirement {
   /** A program to be found on the PATH, or a file. */
   program: string;
   package: string;
+  /** Brings it where that package has been split. */
+  otherwise?: string;
 }
 
 export const engineRequirements: readonly Requirement[] = [
-  { program: 'docker', package: 'docker.io' },
+  { program: 'docker', package: 'docker.io', otherwise: 'docker-cli' },
   { program: 'dockerd', package: 'docker.io' },
   { program: 'iptables', package: 'iptables' },
   { program: 'ip', package: 'iproute2' },
@@ -46,6 +48,8 @@ export async function requirePrograms(
     const apt = ['apt-get', '-q', '-y', '-o', 'DPkg::Lock::Timeout=300']; // another apt may be at work
     await attempt([...apt, 'update'], { env, onLine: detail });
     await run([...apt, 'install', '--no-install-recommends', ...missing], { env, onLine: detail });
+    const left = needs.flatMap(({ program, otherwise }) => (otherwise && !onPath(program) ? [otherwise] : []));
+    if (left.length > 0) await run([...apt, 'install', '--no-install-recommends', ...left], { env, onLine: detail });
   });
 }
 

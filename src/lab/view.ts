@@ -80,9 +80,11 @@ async function viewHost(
   const common = { ...host, user: 'vagrant', password: 'vagrant', sshAddress: host.address, port: 22 };
   if (is !== 'running') return { ...common, state: is === undefined ? 'missing' : 'stopped' };
   if (isReachable(state, state.sites.indexOf(host.site))) return { ...common, state: 'running' };
-  const published = async (port: number) => (await engine.docker(['port', container, `${port}/tcp`])).split('\n')[0]!;
+  const published = async (port: number) =>
+    (await engine.attempt(['port', container, `${port}/tcp`])).stdout.split('\n')[0] || undefined;
   const [ssh, front] = await Promise.all([published(22), published(SERVICE_PORT)]);
-  return { ...common, sshAddress: '127.0.0.1', port: Number(ssh.split(':')[1]), front, state: 'running' };
+  const port = Number(ssh?.split(':')[1]);
+  return { ...common, sshAddress: '127.0.0.1', port, ...(front && { front }), state: 'running' };
 }
 
 async function containerStates(engine: Engine, id: string): Promise<Map<string, string>> {
