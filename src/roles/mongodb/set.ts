@@ -6,10 +6,16 @@ import { judging, names, Port, ReplicaSet, SET } from './health.ts';
 import { shellOf } from './member.ts';
 import { javascript, looking } from './shell.ts';
 
+/** Seconds. A script ends before the job that waits for it does. */
+const SHORT = 110;
+const INITIATING = 290;
+/** A member that joins copies all data first. */
+const JOINING = 7_190;
+
 export const initiate = operation('mongodb.initiate', ReplicaSet, {
   publishes: [SET],
   undo: { irreversible: 'a replica set may hold data as soon as it exists' },
-  timeout: 300_000,
+  timeout: (INITIATING + 10) * 1_000,
   probe: (host, set) => looking(shellOf(host, set)),
   judge: (output, _, { replicaSet }) =>
     judging(output, ({ state, set }) => {
@@ -32,6 +38,7 @@ for (const { name } of members) {
 }
 must(local, { replSetInitiate: { _id: replicaSet, members: members.map(({ name }, n) => ({ _id: n, host: name })), settings } });
 if (!until(90, () => hello(local).primary)) fail('no primary was elected');`,
+      INITIATING,
     ),
 });
 
@@ -69,8 +76,7 @@ if (!made) fail('the user ' + user + ' did not arrive');`,
 export const members = operation('mongodb.members', ReplicaSet, {
   publishes: [],
   undo: { irreversible: 'a member that joined holds copies that the others may need' },
-  // A member that joins copies all data first.
-  timeout: 7_200_000,
+  timeout: (JOINING + 10) * 1_000,
   probe: (host, set) => looking(shellOf(host, set)),
   judge: (output, _, { members: wanted, electionTimeoutMillis }) =>
     judging(output, (look) => {
@@ -123,6 +129,7 @@ const { electionTimeoutMillis } = must(primary(), { replSetGetConfig: 1 }).confi
 if (Number(electionTimeoutMillis) !== settings.electionTimeoutMillis) {
   reconfigure((conf) => { Object.assign(conf.settings, settings); });
 }`,
+      JOINING,
     ),
 });
 
@@ -151,7 +158,12 @@ export const writeConcern = operation('mongodb.writeConcern', Concern, {
 /** Passed to every script that deals with the set as a whole. */
 const HELD = `if (local === null) fail('MongoDB does not answer');`;
 
-function within(host: HostSpec, set: { readonly port: number } & Partial<ReplicaSet>, code: string): Script {
+function within(
+  host: HostSpec,
+  set: { readonly port: number } & Partial<ReplicaSet>,
+  code: string,
+  limit = SHORT,
+): Script {
   const { replicaSet = null, members: all = [], electionTimeoutMillis = 0 } = set;
   const settings = {
     electionTimeoutMillis,
@@ -159,5 +171,5 @@ function within(host: HostSpec, set: { readonly port: number } & Partial<Replica
     heartbeatTimeoutSecs: Math.max(1, Math.ceil(electionTimeoutMillis / 1000)),
   };
   const known = `const replicaSet = ${JSON.stringify(replicaSet)}, members = ${JSON.stringify(all)}, settings = ${JSON.stringify(settings)};\n`;
-  return script(javascript(shellOf(host, set), known + code));
+  return script(javascript(shellOf(host, set), known + code, { wait: 60, all: limit }));
 }

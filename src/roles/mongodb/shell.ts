@@ -135,12 +135,10 @@ interface Limits {
   readonly all: number;
 }
 
-/** Adding a member waits until it has copied all data. */
-const CHANGE: Limits = { wait: 60, all: 7_200 };
 const LOOK_LIMITS: Limits = { wait: 5, all: 50 };
 
 /** Runs JavaScript in the shell of a member's image, against that member (`local`), as a command on its host. */
-export function javascript(shell: Shell, code: Text | string, { wait, all }: Limits = CHANGE): Command {
+export function javascript(shell: Shell, code: Text | string, { wait, all }: Limits): Command {
   const prelude = text`const user = ${JSON.stringify(ADMIN_USER)}, password = "${secret(ADMIN_PASSWORD, 'json')}";
 ${LIBRARY}
 const local = reach("127.0.0.1:${shell.port}", ${wait});
