@@ -33,7 +33,11 @@ export async function openLink(target: Target, options: LinkOptions): Promise<Li
     if (!(error instanceof HostKeyChanged)) throw error;
     // The pin may be of another kind of key than the one we prefer.
     for (const kinds of [ECDSA, RSA]) {
-      const link = await handshake(target, options, kinds).catch(() => undefined);
+      const link = await handshake(target, options, kinds).catch((other: unknown) => {
+        // It showed the key that is pinned, and then refused the login.
+        if (other instanceof AuthenticationFailed) throw other;
+        return undefined;
+      });
       if (link) return link;
     }
     throw error;

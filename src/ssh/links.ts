@@ -62,7 +62,10 @@ export class Links {
           if (!(error instanceof ChannelRefused)) throw error;
           // This sshd allows fewer than we thought; with none open it allows none at all.
           slots.room = slots.used;
-          if (slots.room === 0) throw new Unreachable(this.#target, 'lets us log in but open no session', error);
+          if (slots.room > 0) continue;
+          this.#links.delete(link);
+          link.end();
+          throw new Unreachable(this.#target, 'lets us log in but open no session', error);
         }
       } else if (this.#links.size < this.#options.links) await this.open();
       else await new Promise<void>((resolve) => this.#queue.push(resolve));

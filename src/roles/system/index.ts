@@ -25,7 +25,7 @@ const System = z
       .default(2048)
       .describe('MiB that must be free on / and /var of a host that is rolled out to for the first time.'),
     packages: z
-      .array(z.string().regex(/^[a-z0-9][a-z0-9+.-]*[a-z0-9.]\+*$/, 'wants the name of a package'))
+      .array(z.string().regex(/^(?=..)[a-z0-9](?:[a-z0-9+.-]*[a-z0-9.])?\+*$/, 'wants the name of a package'))
       .default([])
       .describe('More packages to install on every host.'),
   })

@@ -77,8 +77,8 @@ wait $tcpdump
 if grep -aqF "$inside" "$folder/wire.pcap"; then echo 'seen inside'; fi
 if grep -aqF "$past" "$folder/wire.pcap"; then echo 'seen past'; fi
 sed -n '/listening on/!p' "$folder/log" >&2`,
-  judge: ({ stdout, stderr }, host, args) => {
-    if (othersOf(host, args).length === 0) return yes();
+  judge: ({ stdout, stderr }, host, args, facts) => {
+    if (othersOf(host, args, facts[PUBLIC_KEY]).length === 0) return yes();
     const said = stdout.split('\n');
     const name = said.find((line) => line.startsWith('to '))?.slice(3);
     if (!name) return no('nobody answers through the mesh', 'an answer');
