@@ -175,11 +175,11 @@ export class Account {
    * and its receipts still say whose it is.
    */
   beginAgain(): void {
-    for (const [stage, host] of [...this.#steps]) {
+    for (const [stage, host] of this.#steps) {
       this.#steps.delete(stage, host);
       this.raise(host, { id: stage });
     }
-    for (const [stage] of [...this.#settled]) this.#settled.delete(stage);
+    for (const [stage] of this.#settled) this.#settled.delete(stage);
   }
 
   /** Takes over what a site has come to. */
