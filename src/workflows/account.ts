@@ -1,13 +1,8 @@
 import type { Result } from '../activities/contract.ts';
-import type { Facts, HostSpec, OnFailure, Plan, Stage } from '../plan/plan.ts';
+import type { Facts, OnFailure, Plan, Stage } from '../plan/plan.ts';
 import type { Failed } from './activity.ts';
 import type { Ledger, Problem, StepState } from './contract.ts';
 import { fromPlaces, PerStep, toPlaces } from './per-step.ts';
-
-/** Where a rollout begins: nothing has happened yet. */
-export function blank(facts: Facts): Ledger {
-  return { facts, settled: {}, touched: {}, parked: [], steps: {}, generations: {}, problems: [] };
-}
 
 /** A host that shows one of these is left out while the others go on: nothing that is done elsewhere can help it. */
 const PARKING = new Set(['Unreachable', 'HostKeyChanged']);
@@ -212,11 +207,4 @@ export class Account {
   #learn(fact: string, table: Readonly<Record<string, string>>): void {
     this.facts = { ...this.facts, [fact]: { ...this.facts[fact], ...table } };
   }
-}
-
-/** Without the hosts that have left the cluster: nobody is to join them. */
-export function factsOf(hosts: readonly HostSpec[], facts: Facts): Facts {
-  const names = new Set(hosts.map((host) => host.name));
-  const only = (table: Facts[string]) => Object.fromEntries(Object.entries(table).filter(([host]) => names.has(host)));
-  return Object.fromEntries(Object.entries(facts).map(([fact, table]) => [fact, only(table)]));
 }

@@ -1,8 +1,9 @@
 import type { Finding } from '../activities/contract.ts';
 import { type Packed, unpack } from '../plan/pack.ts';
-import { Account, blank, factsOf } from './account.ts';
+import { Account } from './account.ts';
 import { failureOf, surveyed } from './activity.ts';
 import type { LookInput, LookResult, Problem } from './contract.ts';
+import { blank, factsOf } from './ledger.ts';
 import { Sites } from './sites.ts';
 
 /** `plan --check`: asks every host, with what would run. Changes nothing, and leaves nothing behind. */

@@ -1,9 +1,10 @@
 import { ApplicationFailure, CancellationScope, CancelledFailure } from '@temporalio/workflow';
 import { type Packed, unpack } from '../plan/pack.ts';
-import { Account, blank, factsOf } from './account.ts';
+import { Account } from './account.ts';
 import { Conduct } from './conduct.ts';
 import { type Outcome, ROLLOUT_FAILED, type RolloutInput } from './contract.ts';
 import { Hosts } from './hosts.ts';
+import { blank, factsOf } from './ledger.ts';
 import { explain } from './report.ts';
 import { Sites } from './sites.ts';
 import { settle, undo } from './undo.ts';

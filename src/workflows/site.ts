@@ -1,5 +1,4 @@
 import { setHandler } from '@temporalio/workflow';
-import { factsOf } from './account.ts';
 import {
   haltSignal,
   type Ledger,
@@ -10,6 +9,7 @@ import {
   type SiteInput,
 } from './contract.ts';
 import { Hosts } from './hosts.ts';
+import { factsOf } from './ledger.ts';
 import { upsert } from './report.ts';
 import { survey as surveyHosts } from './survey.ts';
 
