@@ -9,6 +9,7 @@ import { addDev } from './commands/dev.ts';
 import { addInit } from './commands/init.ts';
 import { addLab } from './commands/lab.ts';
 import { addPlan } from './commands/plan.ts';
+import { addSecrets } from './commands/secrets.ts';
 import { addStatus } from './commands/status.ts';
 import { addValidate } from './commands/validate.ts';
 import { addVerify } from './commands/verify.ts';
@@ -50,6 +51,7 @@ const COMMANDS = [
   addWatch,
   addVerify,
   addControl,
+  addSecrets,
   addDev,
   addLab,
   addDemo,

@@ -37,6 +37,12 @@ describe('the replica set', () => {
     expect(stdout.trim()).toBe('Unauthorized');
   });
 
+  it('lets the operator in with the password that was made for it', async () => {
+    const { output } = await onDemo('secrets', 'show', 'mongodb.adminPassword');
+    const login = `db.getSiblingDB('admin').auth('admin', '${output.trim()}') && print(rs.status().members.length)`;
+    expect((await shell(0, login)).stdout.trim()).toBe('3');
+  });
+
   it('cannot be reached from outside the mesh', async () => {
     expect(await Promise.all(hosts.map(({ address }) => isOpen(address, 27017)))).toEqual([false, false, false]);
     expect(await Promise.all(hosts.map(({ address }) => isOpen(address, 4567)))).toEqual([true, true, true]);

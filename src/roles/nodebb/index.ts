@@ -156,7 +156,7 @@ function validate(config: Config, context: Context): readonly Problem[] {
 }
 
 function whereabouts(reference: SecretReference | undefined): string {
-  if (reference === undefined) return `kept with the cluster as ${ADMIN_PASSWORD}`;
+  if (reference === undefined) return `shown by farweave secrets show ${ADMIN_PASSWORD}`;
   if ('env' in reference) return `in $${reference.env}`;
   if ('file' in reference) return `in ${reference.file}`;
   return 'command' in reference ? `from ${reference.command[0]}` : `known to the workers as ${reference.worker}`;
