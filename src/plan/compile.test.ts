@@ -89,6 +89,8 @@ it('does not let hosts that have more to do hold up a lane of others', () => {
 it('keeps checks alone for a verification, with the same ids and with the proofs that follow a change only', () => {
   const verify = compilePlan(cluster, fresh, { roles: toys, purpose: 'verify' });
   expect(verify.stages.map(({ id, afterChange }) => [id, afterChange])).toEqual([['04-mesh.reach', undefined]]);
+  expect(verify.stages.every(({ timeout }) => timeout <= 10_000)).toBe(true);
+  expect(verify.patience).not.toHaveProperty('NotConverged');
   expect(plan.stages[4]?.afterChange).toBe(true);
   expect(verify.secrets).toEqual({ 'access.password': { from: 'spec' }, 'access.vm2.password': { from: 'spec' } });
 });

@@ -21,6 +21,11 @@ const PATIENCE = {
   StateUnknown: [5_000, 20_000],
 };
 
+/** A verification tells what it sees. */
+const IMPATIENCE = { Unreachable: [5_000] };
+/** How long it gives what may be about to come, in milliseconds. */
+const VERIFYING = 10_000;
+
 /** The plan that makes a cluster what its spec says. Pure: the same input gives the same plan. */
 export function compilePlan(
   cluster: Cluster,
@@ -47,7 +52,7 @@ export function compilePlan(
     secrets: secretsOf(cluster, hosts, stages),
     budget: cluster.rollout.budget,
     onFailure: cluster.rollout.onFailure,
-    patience: PATIENCE,
+    patience: purpose === 'verify' ? IMPATIENCE : PATIENCE,
     outputs: here.flatMap((role) => role.outputs?.(layout.sections[role.name], contextOf(role)) ?? []),
   };
 }
@@ -88,10 +93,10 @@ function withId(stage: Stage, n: number, { length }: readonly Stage[]): Stage {
   return { ...stage, id: `${String(n).padStart(digits, '0')}-${stage.operation}` };
 }
 
-/** Who asks for a verification wants the costly proofs too, though nothing was changed. */
+/** Who asks for a verification wants the costly proofs too, though nothing was changed, and an answer rather than to wait. */
 function always(stage: Stage): Stage {
   const { afterChange: _afterChange, ...rest } = stage;
-  return rest;
+  return { ...rest, timeout: Math.min(rest.timeout, VERIFYING) };
 }
 
 /** The operations that stages and their gates name, with the arguments checked: a mistake here is one of a role. */

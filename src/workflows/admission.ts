@@ -20,8 +20,8 @@ export function admit(
       'PlanOutdated',
       `the plan was made from version ${basis} of what is known of ${name}, which has version ${state.version} by now: plan again`,
     );
-  // A rollout that is stuck gives way to a mended plan, not to somebody who only looks.
-  if (!running || (running.stuck && plan.purpose === 'apply')) return;
+  // A verification gives way to whoever comes; a rollout that is stuck to a mended plan, not to somebody who only looks.
+  if (!running || running.purpose === 'verify' || (running.stuck && plan.purpose === 'apply')) return;
   const what = running.state === 'paused' ? 'is paused' : 'is under way';
   throw refused(
     'RolloutRunning',

@@ -180,6 +180,12 @@ it('verifies without leaving a trace, and asks each thing once', async () => {
     expect({ ...after, revision: 0, events: [] }).toEqual({ ...before, revision: 0, events: [] });
 
     machines.of('vm2').write('srv/health', 'ill');
+    // Nobody has to wait for one that waits.
+    const waiting = await apply(queue, { ...check, budget: 1 }, { basis: 1 });
+    const instead = await apply(queue, planOf('verify', small, { budget: 1 }), { basis: 1 });
+    expect((await outcome(rolloutOf(waiting))).state).toBe('cancelled');
+    expect((await outcome(rolloutOf(instead))).state).toBe('done');
+    await settled('verify');
     const failed = await outcome(rolloutOf(await apply(queue, { ...check, onFailure: 'continue' }, { basis: 1 })));
     expect(failed).toMatchObject({
       state: 'failed',
