@@ -15,18 +15,25 @@ import {
   draft,
   parseCluster,
   resolveSecrets,
+  SecretsError,
   status,
   watch,
 } from '../src/client/index.ts';
 
 const [file = 'cluster.yaml'] = process.argv.slice(2);
 const { cluster } = parseCluster(await readFile(file, 'utf8'), { file });
+const secrets = Object.fromEntries(
+  await resolveSecrets(cluster.secrets, process.env, { directory: dirname(file) }).catch((error: unknown) => {
+    if (!(error instanceof SecretsError)) throw error;
+    for (const { name, message } of error.missing) console.error(`${name}: ${message}`);
+    process.exit(2);
+  }),
+);
 
 const farweave = await connect({ progress: console.error });
 try {
   const plan = draft(cluster, await status(farweave, cluster.name));
-  // Values are sealed for the workers before they leave this process.
-  const secrets = Object.fromEntries(await resolveSecrets(cluster.secrets, process.env, { directory: dirname(file) }));
+  // Their values are sealed for the workers before they leave this process.
   const { revision } = await apply(farweave, plan, secrets);
 
   const changes = new Changes(plan.plan);
