@@ -60,20 +60,22 @@ const COMMANDS = [
 /** The whole command line. Gives the exit code; never rejects. */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   let exitCode = 0;
+  let self = io.env['FARWEAVE_SELF'] || 'farweave';
   const wrap: Run =
     (handler) =>
     async (...given) => {
       const command = given.at(-1) as Command;
       const global = command.optsWithGlobals<Global>();
       const parameters = given.slice(0, -1) as never[];
-      exitCode = await handler({ io, global, self: selfOf(io, global) }, ...parameters);
+      self = selfOf(io, global);
+      exitCode = await handler({ io, global, self }, ...parameters);
     };
   const program = build(wrap, io);
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
-    return tell(error, io, { json: argv.includes('--json'), debug: argv.includes('--debug') });
+    return tell(error, io, { json: argv.includes('--json'), debug: argv.includes('--debug'), self });
   }
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Plan } from '../plan/plan.ts';
@@ -6,7 +7,8 @@ import { readCluster } from '../spec/file.ts';
 import { line, SpecError } from '../spec/problem.ts';
 import { resolveSecrets } from '../spec/secrets.ts';
 import { connect, type Farweave } from './connection.ts';
-import { stateFolder } from './dev/state.ts';
+import { devFiles, stateFolder } from './dev/state.ts';
+import { Failure } from './errors.ts';
 import { draft } from './index.ts';
 import type { Io } from './io.ts';
 import type { Manner } from './show.ts';
@@ -86,6 +88,21 @@ export async function withTemporal<T>(at: At, work: (farweave: Farweave) => Prom
   } finally {
     await farweave.close();
   }
+}
+
+/** Whether another server than the embedded one is meant. */
+export function isServerNamed({ io, global }: At): boolean {
+  return Boolean(global.address ?? global.profile ?? io.env['TEMPORAL_ADDRESS'] ?? io.env['TEMPORAL_PROFILE']);
+}
+
+/** Throws where the embedded server has never run: to start one only to hear that it knows nothing would leave it behind. */
+export function mustBeKnown(at: At, cluster: string): void {
+  if (!isServerNamed(at) && !existsSync(devFiles(stateOf(at)).data)) throw unknownCluster(at, cluster);
+}
+
+/** Nobody has rolled it out yet, as far as this server can tell. */
+export function unknownCluster({ self }: At, cluster: string): Failure {
+  return new Failure(`Nothing is known of the cluster ${cluster} here.`, { hint: `${self} apply begins it.` });
 }
 
 /** Folder of the embedded server. */

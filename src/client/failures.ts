@@ -15,10 +15,12 @@ interface Told {
 }
 
 /** Tells of an error on stderr, and with `json` as a document on stdout. Gives the exit code. */
-export function tell(error: unknown, io: Io, { json = false, debug = false } = {}): number {
+export function tell(error: unknown, io: Io, { json = false, debug = false, self = 'farweave' } = {}): number {
   // Commander has told already, except what is wrong in JSON.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
-  const { lines, hint, exitCode } = explain(error);
+  const { lines, hint: said, exitCode } = explain(error);
+  // Whoever gave the hint may not know how this program was called.
+  const hint = said?.replaceAll(/(?<![\w./-])farweave (?=[a-z])/g, `${self} `);
   const style = styling(io);
   const [first = 'failed', ...rest] = lines.map(printable);
   io.err.write(

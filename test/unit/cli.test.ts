@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -134,6 +134,20 @@ describe('a missing secret', () => {
     expect(err).toContain('secret access.password: the environment variable FARWEAVE_PASSWORD is not set');
     expect(exitCode).toBe(2);
   });
+});
+
+describe('what asks about a cluster that was never rolled out', () => {
+  it.each([['status'], ['watch'], ['pause'], ['secrets', 'list']])(
+    '%s says so, and starts no server',
+    async (...argv) => {
+      write(GOOD);
+      const state = join(cwd, 'state');
+      const { exitCode, err } = await farweave(argv, { cwd, env: { XDG_STATE_HOME: state } });
+      expect(err).toBe('Nothing is known of the cluster forum here.\nfarweave apply begins it.\n');
+      expect(exitCode).toBe(1);
+      expect(existsSync(state)).toBe(false);
+    },
+  );
 });
 
 describe('validate', () => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type Note, pauseSignal, type RunningRollout, resumeSignal, rollbackSignal } from '../../workflows/contract.ts';
-import { type At, type Run, readSpec, teach, withTemporal, writeJson } from '../command.ts';
+import { type At, mustBeKnown, type Run, readSpec, teach, withTemporal, writeJson } from '../command.ts';
 import type { Farweave } from '../connection.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { status, whoAmI } from '../index.ts';
@@ -70,6 +70,7 @@ export function addControl(program: Command, run: Run): void {
 
 async function send(at: At, control: Control, { reason }: Options): Promise<number> {
   const { name } = await readSpec(at);
+  mustBeKnown(at, name);
   return await withTemporal(at, async (farweave) => {
     const { workflowId, revision } = await runningRollout(farweave, name);
     const note: Note = { by: whoAmI(), ...(reason && { reason }) };

@@ -82,7 +82,7 @@ async function devStatus(at: At): Promise<number> {
       `${table([
         ['Server', server ? `${server.address}, pid ${server.pid}` : 'does not run'],
         ...(server ? [['Web UI', server.ui]] : []),
-        ['Worker', worker ? `pid ${worker.pid}${worker.current ? '' : ', with older code'}` : 'does not run'],
+        ['Worker', worker ? `pid ${worker.pid}${worker.current ? '' : ', with other code'}` : 'does not run'],
         ['Data', files.data],
         ['Logs', `${files.log.server}, ${files.log.worker}`],
       ]).join('\n')}\n`,

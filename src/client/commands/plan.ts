@@ -3,7 +3,17 @@ import type { Command } from 'commander';
 import { printFindings } from '../../plan/findings.ts';
 import { printPlan } from '../../plan/print.ts';
 import type { Cluster } from '../../spec/cluster.ts';
-import { type At, type Run, readSpec, secretsOf, stateOf, teach, withTemporal, writeJson } from '../command.ts';
+import {
+  type At,
+  isServerNamed,
+  type Run,
+  readSpec,
+  secretsOf,
+  stateOf,
+  teach,
+  withTemporal,
+  writeJson,
+} from '../command.ts';
 import { look as lookAround } from '../dev/embedded.ts';
 import { EXIT } from '../errors.ts';
 import { type Draft, draft, look, status } from '../index.ts';
@@ -66,7 +76,5 @@ async function checked(at: At, cluster: Cluster, purpose: Draft['plan']['purpose
 
 /** Only a server that runs or was named is asked: a plan alone starts nothing. */
 function isTemporalThere(at: At): boolean {
-  const { io, global } = at;
-  const named = global.address ?? global.profile ?? io.env['TEMPORAL_ADDRESS'] ?? io.env['TEMPORAL_PROFILE'];
-  return Boolean(named) || lookAround(stateOf(at)).server !== undefined;
+  return isServerNamed(at) || lookAround(stateOf(at)).server !== undefined;
 }

@@ -3,7 +3,17 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { openVault } from '../../activities/vault.ts';
 import type { ClusterState } from '../../workflows/contract.ts';
-import { type At, type Run, readSpec, stateOf, teach, withTemporal, writeJson } from '../command.ts';
+import {
+  type At,
+  mustBeKnown,
+  type Run,
+  readSpec,
+  stateOf,
+  teach,
+  unknownCluster,
+  withTemporal,
+  writeJson,
+} from '../command.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { status } from '../index.ts';
 
@@ -56,9 +66,10 @@ async function show(at: At, name: string): Promise<number> {
 
 async function sealedOf(at: At): Promise<ClusterState['sealed']> {
   const { name } = await readSpec(at);
+  mustBeKnown(at, name);
   return await withTemporal(at, async (farweave) => {
     const known = await status(farweave, name);
-    if (known) return known.sealed;
-    throw new Failure(`Nothing is known of the cluster ${name} here.`, { hint: `${at.self} apply begins it.` });
+    if (!known) throw unknownCluster(at, name);
+    return known.sealed;
   });
 }

@@ -1,8 +1,17 @@
 import type { Command } from 'commander';
 import type { ClusterState } from '../../workflows/contract.ts';
-import { type At, type Run, readSpec, teach, withTemporal, writeJson } from '../command.ts';
+import {
+  type At,
+  mustBeKnown,
+  type Run,
+  readSpec,
+  teach,
+  unknownCluster,
+  withTemporal,
+  writeJson,
+} from '../command.ts';
 import type { Farweave } from '../connection.ts';
-import { EXIT, Failure } from '../errors.ts';
+import { EXIT } from '../errors.ts';
 import { count, printable, table } from '../format.ts';
 import { status as ask } from '../index.ts';
 import { type Io, styling } from '../io.ts';
@@ -26,10 +35,10 @@ export function addStatus(program: Command, run: Run): void {
 
 async function status(at: At): Promise<number> {
   const { name } = await readSpec(at);
+  mustBeKnown(at, name);
   return await withTemporal(at, async (farweave) => {
     const state = await ask(farweave, name);
-    if (!state)
-      throw new Failure(`Nothing is known of the cluster ${name} here.`, { hint: `${at.self} apply begins it.` });
+    if (!state) throw unknownCluster(at, name);
     if (at.global.json) writeJson(at, document(name, state, farweave));
     else at.io.out.write(`${lines(name, state, farweave, at).join('\n')}\n`);
     return EXIT.ok;

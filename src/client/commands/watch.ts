@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { rolloutId } from '../../workflows/contract.ts';
 import { accompany } from '../accompany.ts';
-import { type At, mannerOf, type Run, readSpec, teach, withTemporal } from '../command.ts';
+import { type At, mannerOf, mustBeKnown, type Run, readSpec, teach, withTemporal } from '../command.ts';
 import { latestRevision } from '../index.ts';
 
 export function addWatch(program: Command, run: Run): void {
@@ -23,6 +23,7 @@ export function addWatch(program: Command, run: Run): void {
 
 async function watch(at: At, revision: number | undefined): Promise<number> {
   const { name } = await readSpec(at);
+  mustBeKnown(at, name);
   return await withTemporal(at, async (farweave) => {
     const wanted = revision ?? (await latestRevision(farweave, name));
     const rollout = { cluster: name, revision: wanted, workflowId: rolloutId(name, wanted) };
