@@ -90,8 +90,8 @@ sed -n '/listening on/!p' "$folder/log" >&2`,
   },
 });
 
-/** With `keys`, without those that the rollout does without: their keys are empty. */
-function othersOf(host: HostSpec, { hosts }: Mesh, keys: Readonly<Record<string, string>> = {}) {
+/** Without those that the rollout does without: their keys are empty. */
+function othersOf(host: HostSpec, { hosts }: Mesh, keys: Readonly<Record<string, string>>) {
   return Object.entries(hosts).filter(([name]) => name !== host.name && keys[name] !== '');
 }
 
