@@ -6,7 +6,7 @@ import type { Cluster } from '../spec/cluster.ts';
 import { readCluster } from '../spec/file.ts';
 import { line, SpecError } from '../spec/problem.ts';
 import { resolveSecrets } from '../spec/secrets.ts';
-import { connect, type Farweave } from './connection.ts';
+import { connect, type Farweave, isServerNamed } from './connection.ts';
 import { devFiles, stateFolder } from './dev/state.ts';
 import { Failure } from './errors.ts';
 import { draft } from './index.ts';
@@ -71,18 +71,7 @@ export async function secretsOf({ io, global }: At, cluster: Cluster, purpose: P
 
 /** Does something with a connection to Temporal, which is started first if it is the embedded one. */
 export async function withTemporal<T>(at: At, work: (farweave: Farweave) => Promise<T>): Promise<T> {
-  const { io, global } = at;
-  const { address, namespace, profile } = global;
-  const farweave = await waiting(io, 'Connecting to Temporal', (progress) =>
-    connect({
-      env: io.env,
-      progress,
-      state: stateOf(at),
-      ...(address && { address }),
-      ...(namespace && { namespace }),
-      ...(profile && { profile }),
-    }),
-  );
+  const farweave = await waiting(at.io, 'Connecting to Temporal', (progress) => connect({ ...serverOf(at), progress }));
   try {
     return await work(farweave);
   } finally {
@@ -90,14 +79,21 @@ export async function withTemporal<T>(at: At, work: (farweave: Farweave) => Prom
   }
 }
 
-/** Whether another server than the embedded one is meant. */
-export function isServerNamed({ io, global }: At): boolean {
-  return Boolean(global.address ?? global.profile ?? io.env['TEMPORAL_ADDRESS'] ?? io.env['TEMPORAL_PROFILE']);
+/** What a call says of the server. */
+export function serverOf(at: At) {
+  const { address, namespace, profile } = at.global;
+  return {
+    env: at.io.env,
+    state: stateOf(at),
+    ...(address && { address }),
+    ...(namespace && { namespace }),
+    ...(profile && { profile }),
+  };
 }
 
 /** Throws where the embedded server has never run: to start one only to hear that it knows nothing would leave it behind. */
 export function mustBeKnown(at: At, cluster: string): void {
-  if (!isServerNamed(at) && !existsSync(devFiles(stateOf(at)).data)) throw unknownCluster(at, cluster);
+  if (!isServerNamed(serverOf(at)) && !existsSync(devFiles(stateOf(at)).data)) throw unknownCluster(at, cluster);
 }
 
 /** Nobody has rolled it out yet, as far as this server can tell. */

@@ -75,8 +75,16 @@ interface Server {
   readonly ui?: string;
 }
 
+/** Whether another server than the embedded one is meant: by an option, the environment or Temporal's configuration file. */
+export function isServerNamed(options: Omit<ConnectOptions, 'progress'>): boolean {
+  return namedServer(options, options.env ?? process.env) !== undefined;
+}
+
 /** The server that somebody has chosen; undefined where nobody has. */
-function namedServer(options: ConnectOptions, env: NonNullable<ConnectOptions['env']>): Server | undefined {
+function namedServer(
+  options: Omit<ConnectOptions, 'progress'>,
+  env: NonNullable<ConnectOptions['env']>,
+): Server | undefined {
   const { connectionOptions, namespace } = configured(options, env);
   const address = options.address ?? connectionOptions.address;
   if (!address) return undefined;
@@ -87,7 +95,7 @@ function namedServer(options: ConnectOptions, env: NonNullable<ConnectOptions['e
   };
 }
 
-function configured({ profile }: ConnectOptions, env: NonNullable<ConnectOptions['env']>) {
+function configured({ profile }: Pick<ConnectOptions, 'profile'>, env: NonNullable<ConnectOptions['env']>) {
   const variables = Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );

@@ -150,6 +150,15 @@ describe('what asks about a cluster that was never rolled out', () => {
   );
 });
 
+it('asks the server that a configuration file of Temporal names, though nothing ever ran here', async () => {
+  write(GOOD);
+  write('[profile.default]\naddress = "127.0.0.1:1"\n', 'temporal.toml');
+  const env = { XDG_STATE_HOME: join(cwd, 'state'), TEMPORAL_CONFIG_FILE: join(cwd, 'temporal.toml') };
+  const { exitCode, err } = await farweave(['status'], { cwd, env });
+  expect(err).toContain('No Temporal server answers at 127.0.0.1:1.');
+  expect(exitCode).toBe(3);
+});
+
 describe('validate', () => {
   it('says what the cluster is', async () => {
     write(GOOD);

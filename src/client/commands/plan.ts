@@ -5,15 +5,16 @@ import { printPlan } from '../../plan/print.ts';
 import type { Cluster } from '../../spec/cluster.ts';
 import {
   type At,
-  isServerNamed,
   type Run,
   readSpec,
   secretsOf,
+  serverOf,
   stateOf,
   teach,
   withTemporal,
   writeJson,
 } from '../command.ts';
+import { isServerNamed } from '../connection.ts';
 import { look as lookAround } from '../dev/embedded.ts';
 import { EXIT } from '../errors.ts';
 import { type Draft, draft, look, status } from '../index.ts';
@@ -76,5 +77,5 @@ async function checked(at: At, cluster: Cluster, purpose: Draft['plan']['purpose
 
 /** Only a server that runs or was named is asked: a plan alone starts nothing. */
 function isTemporalThere(at: At): boolean {
-  return isServerNamed(at) || lookAround(stateOf(at)).server !== undefined;
+  return isServerNamed(serverOf(at)) || lookAround(stateOf(at)).server !== undefined;
 }
