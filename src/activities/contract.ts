@@ -89,6 +89,8 @@ export interface FailureDetail {
   readonly log?: string;
   /** What to do about it. */
   readonly hint?: string;
+  /** The key that the host showed in place of the one that is known of it. */
+  readonly shownKey?: string;
   /** What ran on the host has ended for good: another attempt needs a raised generation, or it would be shown this end again. */
   readonly ended?: true;
 }

@@ -66,6 +66,8 @@ interface Traits {
   readonly needs: readonly string[];
   /** Why it cannot be taken back, if so. */
   readonly irreversible?: string;
+  /** What serves on the host may be away while it is brought about. */
+  readonly disrupts?: true;
 }
 
 /** One operation over a set of hosts with shared arguments. */
@@ -81,6 +83,8 @@ export type Stage = Traits &
     readonly secrets: readonly string[];
     /** Skipped where the rollout has changed nothing: proof that costs more than a look. */
     readonly afterChange?: true;
+    /** Of a check: how many of its hosts may be without it at once. Disruptive work elsewhere goes in waves that keep to it. */
+    readonly spare?: number;
     /** Consecutive stages with one lane number may share an activity. */
     readonly lane: number;
   };
@@ -101,6 +105,31 @@ export type SecretSource =
 /** What happens after a step has failed for good. */
 export type OnFailure = 'pause' | 'rollback' | 'continue';
 
+/** When work may begin at a site, by its own clock. What has begun is brought to its end. */
+export interface Window {
+  /** IANA time zone. */
+  readonly timezone: string;
+  /** Days on which it opens, 0 is Sunday; all of them without. */
+  readonly days?: readonly number[];
+  /** `22:00` to `04:00`: past midnight it belongs to the day on which it opened. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** How a rollout goes about its hosts. What is missing: all at once, at any time, without asking. */
+export interface Policy {
+  /** Hosts in the waves in which host-scoped work goes; every host of the plan stands in one. */
+  readonly waves?: readonly (readonly string[])[];
+  /** The first wave is a canary. */
+  readonly canary?: true;
+  /** Milliseconds between a wave in which something changed and the next one. */
+  readonly soak?: number;
+  /** Somebody must agree: before anything is changed (`start`), or after the first wave (`rest`). `expires` in milliseconds. */
+  readonly approval?: { readonly before: 'start' | 'rest'; readonly expires: number };
+  /** By site; one without is open always. */
+  readonly windows?: Readonly<Record<string, Window>>;
+}
+
 /** A rollout as data: the same cluster and knowledge give the same plan, and a digest that holds for exactly it. */
 export interface Plan {
   readonly version: 1;
@@ -114,6 +143,7 @@ export interface Plan {
   /** How many hosts may be parked before the rollout counts as failed. */
   readonly budget: number;
   readonly onFailure: OnFailure;
+  readonly policy?: Policy;
   /** Failure class → how long to wait before each further attempt, in milliseconds. */
   readonly patience: Readonly<Record<string, readonly number[]>>;
   /** Where the result can be seen, for the last lines of an apply. */

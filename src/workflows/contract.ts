@@ -1,21 +1,18 @@
-import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal } from '@temporalio/workflow';
 import type { Finding, Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
-import type { Facts, HostSpec, Knowledge, OnFailure, Plan, Stage } from '../plan/plan.ts';
+import type { Facts, HostSpec, OnFailure, Plan, Stage } from '../plan/plan.ts';
 
 import { rolloutId } from './names.ts';
-import type { ClusterEvent, Note, Problem } from './records.ts';
+import type { Problem } from './records.ts';
 
+export * from './cluster-contract.ts';
+export * from './controls.ts';
 export { clusterId, lookId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
 export type { ClusterEvent, Note, Problem } from './records.ts';
 
 // ---- rollout:<name>:<revision> ----
 
-/** Holds back new steps; what runs finishes. Also wakes a rollout that is paused on a failure: `resume` tries again. */
-export const pauseSignal = defineSignal<[Note?]>('pause');
-export const resumeSignal = defineSignal<[Note?]>('resume');
-/** Ends a rollout that is paused, undoing what it changed. */
-export const rollbackSignal = defineSignal<[Note?]>('rollback');
 /** To the sites, when one of them has failed: finish what runs, begin nothing. */
 export const haltSignal = defineSignal('halt');
 /** Asks a rollout to tell the cluster workflow its state anew. To one that is gone it cannot be sent, which is an answer too. */
@@ -50,6 +47,8 @@ export interface Progress {
   readonly doing: string;
   /** Paused on a failure, until somebody decides. */
   readonly stuck?: boolean;
+  /** What holds it back, and until when (ISO 8601) by itself. */
+  readonly waits?: { readonly for: 'approval' | 'window' | 'soak' | 'decision' | 'resume'; readonly until?: string };
   readonly steps: Steps;
   readonly changed: number;
   readonly parked: readonly string[];
@@ -148,66 +147,3 @@ export interface LookInput {
   readonly sealed: Sealed;
   readonly facts: Facts;
 }
-
-// ---- cluster:<name> ----
-
-export interface ClusterInput {
-  readonly name: string;
-  /** After continue-as-new. */
-  readonly state?: ClusterState;
-}
-
-/** Everything a cluster remembers. Bounded. */
-export interface ClusterState {
-  /** Rises when what plans are made from has changed; a plan made from another version is refused. */
-  readonly version: number;
-  readonly revision: number;
-  readonly knowledge: Knowledge;
-  readonly facts: Facts;
-  readonly sealed: Sealed;
-  readonly rollout?: RunningRollout;
-  readonly last?: Omit<Outcome, 'facts'> & { readonly revision: number; readonly digest: string };
-  readonly events: readonly ClusterEvent[];
-}
-
-export interface RunningRollout {
-  readonly revision: number;
-  readonly workflowId: string;
-  readonly runId: string;
-  readonly digest: string;
-  readonly purpose: Plan['purpose'];
-  /** The last it told of. Missing: not yet. */
-  readonly state?: RolloutState;
-  /** Paused on a failure, and nobody has decided yet: another plan may take its place. */
-  readonly stuck?: boolean;
-}
-
-/** Why an apply is refused: make the plan anew, or wait for (or end) the rollout that runs. */
-export type Refusal = 'PlanOutdated' | 'RolloutRunning' | 'InvalidRequest';
-
-export interface ApplyRequest {
-  readonly plan: Plan;
-  readonly digest: string;
-  /** The version of the knowledge that the plan was made from. */
-  readonly basis: number;
-  readonly knowledge: Knowledge;
-  /** Secrets of the spec, sealed by the client. */
-  readonly sealed: Sealed;
-  readonly by: string;
-}
-
-export interface ApplyReply extends RunningRollout {
-  /** The same plan was being rolled out already. */
-  readonly attached: boolean;
-}
-
-/** Answers when the rollout has begun, not when it ends. */
-export const applyUpdate = defineUpdate<ApplyReply, [Packed<ApplyRequest>]>('apply');
-export const statusQuery = defineQuery<ClusterState>('status');
-/** From a rollout that has come to another state. */
-export const rolloutChangedSignal =
-  defineSignal<[{ readonly revision: number; readonly state: RolloutState; readonly stuck: boolean }]>(
-    'rolloutChanged',
-  );
-export const rolloutEndedSignal =
-  defineSignal<[{ readonly revision: number; readonly outcome: Outcome }]>('rolloutEnded');

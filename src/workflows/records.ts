@@ -12,6 +12,8 @@ export interface Problem {
   readonly message: string;
   readonly log?: string;
   readonly hint?: string;
+  /** The key that a host showed in place of the one that is known of it. */
+  readonly shownKey?: string;
 }
 
 export interface ClusterEvent {
