@@ -49,6 +49,8 @@ export interface Progress {
   readonly stuck?: boolean;
   /** What holds it back, and until when (ISO 8601) by itself. */
   readonly waits?: { readonly for: 'approval' | 'window' | 'soak' | 'decision' | 'resume'; readonly until?: string };
+  /** The wave that is under way, where there are several. */
+  readonly wave?: { readonly number: number; readonly of: number; readonly hosts: readonly string[] };
   readonly steps: Steps;
   readonly changed: number;
   readonly parked: readonly string[];
