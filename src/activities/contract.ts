@@ -1,4 +1,4 @@
-import type { Facts, HostSpec, Json } from '../plan/plan.ts';
+import type { Facts, HostSpec, Json, Window } from '../plan/plan.ts';
 
 /** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
 export type Sealed = Readonly<Record<string, string>>;
@@ -64,6 +64,11 @@ export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<Su
 export type GenerateSecrets = (wanted: {
   readonly secrets: Readonly<Record<string, { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }>>;
 }) => Promise<Sealed>;
+
+/** Site → whether work may begin there now, and for how long (milliseconds) that holds. */
+export type AskWindows = (wanted: {
+  readonly windows: Readonly<Record<string, Window>>;
+}) => Promise<Readonly<Record<string, { readonly open: boolean; readonly milliseconds: number }>>>;
 
 /** What the reader of a failure can do about it. */
 export type FailureType =

@@ -1,7 +1,8 @@
 import type { Result } from '../activities/contract.ts';
 import type { Facts, OnFailure, Plan, Stage } from '../plan/plan.ts';
 import type { Failed } from './activity.ts';
-import type { Ledger, Problem, StepState } from './contract.ts';
+import { Attendance } from './attendance.ts';
+import type { Ledger, StepState } from './contract.ts';
 import { fromPlaces, PerStep, toPlaces } from './per-step.ts';
 
 /** A host that shows one of these is left out while the others go on: nothing that is done elsewhere can help it. */
@@ -16,14 +17,8 @@ interface FailingPolicy {
 }
 
 /** What a rollout, or one site of it, has come to: what began and changed, what was so already, who is parked, what failed. */
-export class Account {
+export class Account extends Attendance {
   facts: Facts;
-  /** Why nothing new begins. */
-  stopped: string | undefined;
-  /** Another site has failed: finish what runs. Says nothing about this one. */
-  halted = false;
-  readonly parked: Set<string>;
-  readonly problems: Problem[];
   readonly #settled: PerStep<true>;
   readonly #touched: PerStep<true>;
   readonly #steps: PerStep<StepState>;
@@ -31,19 +26,13 @@ export class Account {
   readonly #dirty: Set<string>;
 
   constructor(ledger: Ledger, dirty: readonly string[] = []) {
+    super(ledger);
     this.facts = ledger.facts;
-    this.parked = new Set(ledger.parked);
-    this.problems = [...ledger.problems];
     this.#settled = new PerStep(fromPlaces(ledger.settled));
     this.#touched = new PerStep(fromPlaces(ledger.touched));
     this.#steps = new PerStep(ledger.steps);
     this.#generations = new PerStep(ledger.generations);
     this.#dirty = new Set(dirty);
-  }
-
-  /** Whether nothing speaks against another step on this host. */
-  goes(host: string): boolean {
-    return !this.halted && this.stopped === undefined && !this.parked.has(host);
   }
 
   /** Nothing is to be done. A survey's yes holds until something on that host changes; a check's, until something does anywhere. */
@@ -121,17 +110,24 @@ export class Account {
   /** A failure for good. Parks the host where that is the rule and the others can go on (not `alone`); otherwise stops all. */
   fail(host: string, stage: Stage | undefined, failed: Failed, { onFailure, purpose, alone }: FailingPolicy): void {
     this.#dirty.add(host);
-    const { cancelled, type, message, log, hint } = failed;
+    const { cancelled, type, message, log, hint, shownKey } = failed;
     if (cancelled) {
       this.stopped ??= 'cancelled';
       if (stage) this.mark(host, stage, 'failed');
       return;
     }
-    const parks = alone !== true && (PARKING.has(type) || (onFailure === 'continue' && purpose !== 'verify'));
+    const isOut = this.parked.has(host); // left out by somebody while this ran
+    const parks = alone !== true && (isOut || PARKING.has(type) || (onFailure === 'continue' && purpose !== 'verify'));
     if (parks) this.parked.add(host);
     else if (purpose !== 'verify') this.stopped ??= message;
     if (stage) this.mark(host, stage, parks ? 'parked' : 'failed');
-    const problem = { host, type, message, ...(stage && { stage: stage.id }) };
+    const problem = {
+      host,
+      type,
+      message,
+      ...(stage && { stage: stage.id }),
+      ...(shownKey !== undefined && { shownKey }),
+    };
     this.problems.push({ ...problem, ...(log !== undefined && { log }), ...(hint !== undefined && { hint }) });
   }
 
@@ -140,7 +136,8 @@ export class Account {
     for (const stage of stages)
       for (const host of stage.hosts) {
         const state = this.stateOf(host, stage) ?? 'queued';
-        if (this.parked.has(host) && state === 'queued') this.mark(host, stage, 'parked');
+        if (this.parked.has(host) && state === 'queued')
+          this.mark(host, stage, this.skipped.has(host) ? 'skipped' : 'parked');
       }
   }
 
@@ -155,14 +152,18 @@ export class Account {
     for (const [fact, value] of Object.entries(facts)) this.#learn(fact, { [host]: value });
   }
 
-  /** Everything that failed is to be tried again, and parked hosts with it. What succeeded stays done. */
-  forgive(): void {
-    this.stopped = undefined;
-    this.halted = false;
-    this.parked.clear();
-    this.problems.length = 0;
+  /**
+   * What failed is to be tried again, and parked hosts with it; what succeeded stays done. All of it but what somebody
+   * left out, or just these hosts. Says whether a host takes part again.
+   */
+  forgive(hosts?: ReadonlySet<string>): boolean {
+    const isMeant = (host: string) => hosts?.has(host) ?? !this.skipped.has(host);
+    const back = this.takeBack(isMeant);
     const open: readonly StepState[] = ['failed', 'parked', 'provisioning'];
-    for (const [stage, host, state] of this.#steps) if (open.includes(state)) this.#steps.delete(stage, host);
+    for (const [stage, host, state] of this.#steps)
+      if (isMeant(host) && (open.includes(state) || (state === 'skipped' && back.has(host))))
+        this.#steps.delete(stage, host);
+    return back.size > 0;
   }
 
   /**

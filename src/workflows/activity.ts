@@ -111,6 +111,7 @@ export interface Failed {
   readonly results?: readonly Result[];
   readonly log?: string;
   readonly hint?: string;
+  readonly shownKey?: string;
   readonly ended?: true;
   readonly cancelled: boolean;
 }
@@ -119,13 +120,14 @@ export function failureOf(error: unknown, where: string): Failed {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   const cancelled = isCancellation(error);
   if (cause instanceof ApplicationFailure || cause instanceof CancelledFailure) {
-    const { results, log, hint, ended } = (cause.details?.[0] ?? {}) as Partial<FailureDetail>;
+    const { results, log, hint, shownKey, ended } = (cause.details?.[0] ?? {}) as Partial<FailureDetail>;
     return {
       type: cancelled ? 'Cancelled' : ((cause as ApplicationFailure).type ?? 'Unexpected'),
       message: cause.message,
       ...(results !== undefined && { results }),
       ...(log !== undefined && { log }),
       ...(hint !== undefined && { hint }),
+      ...(shownKey !== undefined && { shownKey }),
       ...(ended && { ended }),
       cancelled,
     };

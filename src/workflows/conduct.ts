@@ -1,209 +1,142 @@
-import { condition, getExternalWorkflowHandle, isCancellation, setHandler } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, setHandler } from '@temporalio/workflow';
 import type { Account } from './account.ts';
-import {
-  haltSignal,
-  type Note,
-  type Outcome,
-  pauseSignal,
-  planQuery,
-  progressQuery,
-  type RolloutInput,
-  type RolloutState,
-  reportSignal,
-  resumeSignal,
-  rollbackSignal,
-  rolloutChangedSignal,
-  rolloutEndedSignal,
-} from './contract.ts';
+import type { Bulletin } from './bulletin.ts';
+import { planQuery, progressQuery, type RolloutInput, reportSignal } from './contract.ts';
 import type { Hosts } from './hosts.ts';
-import { detail, siteRows, upsert } from './report.ts';
 import type { Sites } from './sites.ts';
+import { said, Wishes } from './wishes.ts';
 
-/** How a rollout is led from outside, and what it tells of itself. */
+/** What is to become of a rollout that has stopped: its end, the same once more, or all of it for hosts that take part again. */
+type Decision = 'end' | 'again' | 'anew';
+
+/** How a rollout is led: where it waits, what for, and what is made of people's wishes. */
 export class Conduct {
   readonly #input: RolloutInput;
   readonly #account: Account;
   readonly #sites: Sites;
-  #telling: Promise<void> = Promise.resolve();
-  #state: RolloutState = 'surveying';
-  #doing = '';
-  #pausedBy: Note | undefined;
-  /** What somebody wants of a rollout that has stopped. */
-  #wish: 'again' | 'undo' | undefined;
-  /** Runs what spans the cluster, while it does. */
-  #spanning: Hosts | undefined;
+  readonly #bulletin: Bulletin;
+  readonly #scope = new CancellationScope();
+  readonly #wishes: Wishes;
 
-  constructor(input: RolloutInput, account: Account, sites: Sites) {
+  constructor(input: RolloutInput, account: Account, sites: Sites, bulletin: Bulletin) {
     this.#input = input;
     this.#account = account;
     this.#sites = sites;
-    sites.onChange = () => this.#describe();
-    setHandler(pauseSignal, (note) => this.#pause(note ?? {}), {
-      description: 'Holds back new steps; what runs finishes. {"by": "you", "reason": "lunch"}',
-    });
-    setHandler(resumeSignal, (note) => this.#resume(note ?? {}), {
-      description: 'Goes on. After a failure: tries again what failed. {"by": "you"}',
-    });
-    setHandler(rollbackSignal, (note) => this.#rollback(note ?? {}), {
-      description: 'Ends the rollout and takes back what it changed. {"by": "you", "reason": "…"}',
-    });
-    setHandler(reportSignal, () => this.#tell(), { description: 'Sent by the cluster workflow.' });
-    setHandler(progressQuery, () => this.#progress(), { description: 'How far it is, by step.' });
+    this.#bulletin = bulletin;
+    this.#wishes = new Wishes({ input, account, sites, bulletin, scope: this.#scope });
+    setHandler(reportSignal, () => bulletin.tell(), { description: 'Sent by the cluster workflow.' });
+    setHandler(progressQuery, () => bulletin.progress(), { description: 'How far it is, by step.' });
     setHandler(planQuery, () => input.plan, { description: 'The plan that it carries out.' });
   }
 
-  get paused(): boolean {
-    return this.#pausedBy !== undefined;
-  }
-
-  /** Paused on a failure, until somebody decides. */
-  get isStuck(): boolean {
-    return this.#state === 'paused' && this.#account.stopped !== undefined;
+  /** How many hosts of a site go at a time, if somebody has said so. */
+  get batch(): number | undefined {
+    return this.#wishes.batch;
   }
 
   /** Whether somebody has asked for the end of it. */
-  get isRolledBack(): boolean {
-    return this.#wish === 'undo';
+  get isEnded(): boolean {
+    return this.#wishes.whole === 'undo' || this.#wishes.whole === 'end';
   }
 
   /** Whether the rollout, having stopped, is to be taken back. */
   get wantsUndo(): boolean {
-    if (this.#account.stopped === 'cancelled') return false;
-    return this.isRolledBack || this.#input.plan.onFailure === 'rollback';
+    if (this.#wishes.whole === 'undo') return true;
+    return this.#account.stopped !== 'cancelled' && this.#input.plan.onFailure === 'rollback';
   }
 
-  /** Says what the rollout has come to: to the Web UI, and to the cluster workflow. */
-  become(state: RolloutState, doing: string): void {
-    this.#doing = doing;
-    const isNews = state !== this.#state;
-    this.#state = state;
-    if (isNews || state === 'surveying') {
-      upsert({ state, parked: this.#account.parked.size });
-      this.#tell();
-    }
-    this.#describe();
+  /** Runs what may be ended by a control, as by a cancellation of the workflow: both reach what runs on the hosts. */
+  cancellable<Result>(act: () => Promise<Result>): Promise<Result> {
+    return this.#scope.run(act);
   }
 
   /** Returns when nobody holds the rollout back any more, or when it has stopped. */
   async unpaused(): Promise<void> {
-    if (!this.paused) return;
-    this.become('paused', `paused${said(this.#pausedBy!)}`);
-    await this.#until(() => !this.paused || this.#account.stopped !== undefined);
+    const { pausedBy } = this.#wishes;
+    if (!pausedBy) return;
+    this.#bulletin.become('paused', `paused${said(pausedBy)}`, { for: 'resume' });
+    await this.#until(() => !this.#wishes.pausedBy || this.#account.stopped !== undefined);
+  }
+
+  /** Returns when somebody has agreed, where the policy wants that at this point. If nobody has in time, the rollout stops. */
+  async approved(point: 'start' | 'rest'): Promise<void> {
+    const wishes = this.#wishes;
+    const approval = this.#input.plan.policy?.approval;
+    if (approval?.before !== point || wishes.approved || this.#account.stopped !== undefined) return;
+    const until = new Date(Date.now() + approval.expires).toISOString();
+    wishes.asks = true;
+    const what = point === 'start' ? 'anything is changed' : 'the others follow the first wave';
+    this.#bulletin.become('paused', `waits for an approval before ${what}, until ${until}`, { for: 'approval', until });
+    await this.#until(() => wishes.approved || this.#account.stopped !== undefined, approval.expires);
+    wishes.asks = false;
+    if (wishes.approved || this.#account.stopped !== undefined) return;
+    wishes.whole = this.wantsUndo ? 'undo' : 'end';
+    this.#account.stopped = `nobody has approved it until ${until}`;
+    this.#bulletin.note(this.#account.stopped);
+  }
+
+  /** Lets what a wave has changed show what it does, before the next one goes. */
+  async soak(milliseconds: number): Promise<void> {
+    const until = new Date(Date.now() + milliseconds).toISOString();
+    this.#bulletin.become('rolling', `looks on until ${until} before the next wave`, { for: 'soak', until });
+    await this.#until(() => this.#account.stopped !== undefined, milliseconds);
   }
 
   /** Runs what spans the cluster. */
   async span(hosts: Hosts): Promise<void> {
-    this.#spanning = hosts;
+    this.#bulletin.spanning = hosts;
     await hosts.run();
-    this.#spanning = undefined;
+    this.#bulletin.spanning = undefined;
     this.#account.add(hosts.account.toJSON());
     this.#sites.weigh();
   }
 
-  /** After a failure for good: whether it is to be tried again. Where the policy is to pause, somebody decides, and that may take days. */
-  async triesAgain(): Promise<boolean> {
+  /** Hosts whose changes somebody wants taken back; told once. */
+  takesBack(): ReadonlySet<string> {
+    const hosts = new Set(this.#wishes.back);
+    this.#wishes.back.clear();
+    return hosts;
+  }
+
+  /** Whether hosts that had been left out take part again, since somebody wants it so; told once. */
+  takesAlong(): boolean {
+    const { again } = this.#wishes;
+    if (again.size === 0 || this.#account.stopped !== undefined) return false;
+    const isBack = this.#account.forgive(new Set(again));
+    again.clear();
+    return isBack;
+  }
+
+  /**
+   * After a failure for good: what is to become of it. Where the policy is to pause, somebody decides, and that may take
+   * days. `takeBack` is for hosts that are given up meanwhile.
+   */
+  async decision(takeBack: () => Promise<void>): Promise<Decision> {
+    const wishes = this.#wishes;
     const account = this.#account;
-    if (account.stopped === 'cancelled' || this.#wish === 'undo' || this.#input.plan.onFailure !== 'pause')
-      return false;
-    // A wish may be there already: of somebody who saw the failure before the last step had finished.
-    this.become('paused', `stopped: ${account.stopped}`);
-    await this.#until(() => this.#wish !== undefined);
-    if (account.stopped === 'cancelled' || this.#wish !== 'again') return false;
-    this.#wish = undefined;
-    account.forgive();
-    return true;
-  }
-
-  /** Told before the workflow ends, or nobody could. */
-  async end(outcome: Outcome): Promise<void> {
-    this.#state = outcome.state;
-    this.#doing = outcome.state;
-    upsert({ state: outcome.state, parked: outcome.parked.length });
-    this.#describe();
-    const { reportTo, revision } = this.#input;
-    if (reportTo === undefined) return;
-    await this.#telling;
-    await getExternalWorkflowHandle(reportTo)
-      .signal(rolloutEndedSignal, { revision, outcome })
-      .catch(() => {}); // as in #tell
-  }
-
-  #pause(note: Note): void {
-    this.#pausedBy = note;
-    this.#sites.paused = true;
-    if (this.#spanning) this.#spanning.paused = true;
-    this.#sites.tell(pauseSignal, note);
-    if (this.#state === 'rolling') this.become('paused', `paused${said(note)}`);
-  }
-
-  #resume(note: Note): void {
-    this.#pausedBy = undefined;
-    this.#sites.paused = false;
-    if (this.#spanning) this.#spanning.paused = false;
-    this.#sites.tell(resumeSignal, note);
-    if (this.#account.stopped !== undefined) this.#wish = 'again';
-    else if (this.#state === 'paused') this.become('rolling', this.#doing);
-  }
-
-  #rollback(note: Note): void {
-    if (this.#state !== 'surveying' && this.#state !== 'rolling' && this.#state !== 'paused') return;
-    this.#wish = 'undo';
-    this.#account.stopped ??= `rolled back${said(note)}`;
-    if (this.#spanning) this.#spanning.account.halted = true;
-    this.#sites.tell(haltSignal);
+    if (account.stopped === 'cancelled' || this.isEnded || this.#input.plan.onFailure !== 'pause') return 'end';
+    for (let anew = false; ; ) {
+      // A wish may be there already: of somebody who saw the failure before the last step had finished.
+      this.#bulletin.become('paused', `stopped: ${account.stopped}`, { for: 'decision' });
+      await this.#until(() => wishes.whole !== undefined || wishes.isNews);
+      if (account.stopped === 'cancelled' || this.isEnded) return 'end';
+      if (wishes.back.size > 0) await takeBack();
+      anew = account.forgive(wishes.whole === 'again' ? undefined : new Set(wishes.again)) || anew;
+      wishes.whole = undefined;
+      wishes.isNews = false;
+      wishes.again.clear();
+      account.stopped = account.failing[0]?.message ?? this.#sites.overBudget;
+      if (account.stopped === undefined) return anew ? 'anew' : 'again';
+    }
   }
 
   /** Rejections of the wait itself are cancellations, and noted as any other reason to stop. */
-  async #until(holds: () => boolean): Promise<void> {
+  async #until(holds: () => boolean, milliseconds?: number): Promise<void> {
     try {
-      await condition(holds);
+      await (milliseconds === undefined ? condition(holds) : condition(holds, milliseconds));
     } catch (error) {
       if (!isCancellation(error)) throw error;
       this.#account.stopped = 'cancelled';
     }
   }
-
-  /** One after another: two signals under way at once may arrive in either order. */
-  #tell(): void {
-    const { reportTo, revision } = this.#input;
-    if (reportTo === undefined) return;
-    const news = { revision, state: this.#state, stuck: this.isStuck };
-    const tell = () => getExternalWorkflowHandle(reportTo).signal(rolloutChangedSignal, news);
-    this.#telling = this.#telling.then(tell).catch(() => {}); // the cluster workflow was ended: there is nobody to tell
-  }
-
-  #progress() {
-    const running = this.#spanning?.account.toJSON();
-    const { parked, problems, steps: before } = this.#account.toJSON();
-    const steps = running ? { ...before, ...running.steps } : before;
-    return {
-      state: this.#state,
-      doing: this.#doing,
-      stuck: this.isStuck,
-      steps,
-      changed: Object.values(steps).flatMap((states) => Object.values(states).filter((state) => state === 'done'))
-        .length,
-      parked: [...new Set([...parked, ...(running?.parked ?? [])])],
-      problems: [...problems, ...(running?.problems ?? [])],
-      children: this.#sites.running,
-    };
-  }
-
-  #describe(): void {
-    const { plan, revision } = this.#input;
-    const sites = Map.groupBy(plan.hosts, (host) => host.site);
-    const names = new Map([...sites].map(([site, hosts]) => [site, hosts.map((host) => host.name)]));
-    const problems = this.#account.problems.slice(0, 10).map(({ message }) => `- ${message.slice(0, 500)}`);
-    const todo = 'What to do: mend the cause and send `resume`, or send `rollback`, or cancel this workflow.';
-    const lines = [
-      this.#doing === this.#state ? this.#state : `${this.#state}: ${this.#doing}`,
-      `${this.#account.changed} steps changed something`,
-      ...problems,
-      ...(this.isStuck ? ['', todo] : []),
-    ];
-    detail(`${plan.cluster}, revision ${revision}`, lines, siteRows(names, this.#account.parked, this.#sites.running));
-  }
 }
-
-const said = ({ by, reason }: Note) =>
-  `${by === undefined ? '' : ` by ${by}`}${reason === undefined ? '' : `: ${reason}`}`;

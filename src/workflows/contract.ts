@@ -1,7 +1,6 @@
 import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal } from '@temporalio/workflow';
 import type { Finding, Sealed } from '../activities/contract.ts';
-import type { Packed } from '../plan/pack.ts';
-import type { Facts, HostSpec, OnFailure, Plan, Stage } from '../plan/plan.ts';
+import type { Facts, HostSpec, OnFailure, Plan, Stage, Window } from '../plan/plan.ts';
 
 import { rolloutId } from './names.ts';
 import type { Problem } from './records.ts';
@@ -15,6 +14,8 @@ export type { ClusterEvent, Note, Problem } from './records.ts';
 
 /** To the sites, when one of them has failed: finish what runs, begin nothing. */
 export const haltSignal = defineSignal('halt');
+/** To the sites: somebody leaves a host out. */
+export const leaveOutSignal = defineSignal<[{ readonly host: string }]>('leaveOut');
 /** Asks a rollout to tell the cluster workflow its state anew. To one that is gone it cannot be sent, which is an answer too. */
 export const reportSignal = defineSignal('report');
 export const progressQuery = defineQuery<Progress>('progress');
@@ -29,6 +30,8 @@ export interface RolloutInput {
   readonly facts: Facts;
   /** The cluster workflow to tell of the end; none for a rollout on its own. */
   readonly reportTo?: string;
+  /** The cluster workflow takes notes of what people do to the rollout. Missing: it is of a time before that. */
+  readonly notes?: true;
 }
 
 /** In the article's words: `queued`, `provisioning`, `done`; `unchanged` where nothing had to be done. */
@@ -86,7 +89,8 @@ const NOTHING_MORE: Outcome = { state: 'cancelled', changed: 0, parked: [], prob
 
 // ---- rollout:<name>:<revision>:<segment>:<site> ----
 
-export const siteId = (name: string, revision: number, segment: number | 'survey', site: string) =>
+/** `segment` is a number, with that of the wave behind it where there are several: `2.1`. */
+export const siteId = (name: string, revision: number, segment: number | string, site: string) =>
   `${rolloutId(name, revision)}:${segment}:${site}`;
 
 /** Stage id → names of hosts. */
@@ -130,6 +134,8 @@ export interface SiteInput {
   /** Whether something has changed anywhere: then the costly checks are due. */
   readonly changed: boolean;
   readonly paused: boolean;
+  /** When work may begin, by site; one without is open always. */
+  readonly windows?: Readonly<Record<string, Window>>;
 }
 
 export type PlacedStage = Stage & { readonly place: number };

@@ -2,8 +2,9 @@ import { condition, isCancellation } from '@temporalio/workflow';
 import { type Gate, type HostSpec, waves } from '../plan/plan.ts';
 import { Account } from './account.ts';
 import { converged, type Failed, failureOf } from './activity.ts';
-import type { PlacedStage, SiteInput } from './contract.ts';
+import type { PlacedStage, Progress, SiteInput } from './contract.ts';
 import { findOne } from './once.ts';
+import { Windows } from './windows.ts';
 
 /**
  * Runs stages on hosts.
@@ -15,15 +16,22 @@ export class Hosts {
   /** What is being done now, as a phrase. */
   doing = '';
   readonly #input: SiteInput;
+  readonly #windows: Windows;
 
   constructor(input: SiteInput) {
     this.#input = input;
+    this.#windows = new Windows(input.windows);
     this.paused = input.paused;
     this.account = new Account(input.ledger, input.dirty);
   }
 
   async run(): Promise<void> {
     await this.#noting(this.#go(this.#input.stages));
+  }
+
+  /** What holds it back by itself. */
+  get waits(): Progress['waits'] {
+    return this.#windows.waits;
   }
 
   /** Up to the next barrier every host goes at its own pace. */
@@ -100,7 +108,7 @@ export class Hosts {
   async #bringAbout(host: HostSpec, stages: readonly PlacedStage[]): Promise<void> {
     const tried = new Map<string, number>();
     for (let rest = stages; ; ) {
-      if (this.paused) await condition(() => !this.paused || !this.account.goes(host.name));
+      while (this.#isHeld(host, rest)) await this.#released(host);
       if (!this.account.goes(host.name)) return;
       this.account.begin(host.name, rest);
       const failed = await this.#attempt(host, rest);
@@ -122,6 +130,17 @@ export class Hosts {
       if (!this.account.goes(host.name)) this.account.mark(host.name, at!, 'failed');
       rest = [at!, ...later];
     }
+  }
+
+  #isHeld({ name, site }: HostSpec, stages: readonly PlacedStage[]): boolean {
+    if (!this.account.goes(name)) return false;
+    return this.paused || (this.#windows.isShut(site) && stages.some(({ kind }) => kind === 'change'));
+  }
+
+  async #released({ name, site }: HostSpec): Promise<void> {
+    const isOut = () => !this.account.goes(name);
+    if (this.paused) await condition(() => !this.paused || isOut());
+    else await this.#windows.opened(site, () => this.paused || isOut());
   }
 
   async #attempt(host: HostSpec, stages: readonly PlacedStage[]): Promise<Failed | undefined> {

@@ -1,6 +1,7 @@
 import { ApplicationFailure, CancellationScope, CancelledFailure } from '@temporalio/workflow';
 import { type Packed, unpack } from '../plan/pack.ts';
 import { Account } from './account.ts';
+import { Bulletin } from './bulletin.ts';
 import { Conduct } from './conduct.ts';
 import { type Outcome, ROLLOUT_FAILED, type RolloutInput } from './contract.ts';
 import { Hosts } from './hosts.ts';
@@ -8,83 +9,116 @@ import { blank, factsOf } from './ledger.ts';
 import { explain } from './report.ts';
 import { Sites } from './sites.ts';
 import { settle, undo } from './undo.ts';
+import { type Course, runInWaves } from './waves.ts';
 
 /** Carries out a plan: survey, segment after segment, and what the policy says when a step has failed for good. */
 export async function rollout(packed: Packed<RolloutInput>): Promise<Outcome> {
   const plan = unpack(packed.plan);
   const input: RolloutInput = { ...packed, plan };
-  const known = factsOf(plan.hosts, input.facts);
-  const account = new Account(blank(known));
+  const account = new Account(blank(factsOf(plan.hosts, input.facts)));
   const sites = new Sites(input, account);
-  const conduct = new Conduct(input, account, sites);
+  const bulletin = new Bulletin(input, account, sites);
+  const conduct = new Conduct(input, account, sites, bulletin);
+  const course = { input, account, sites, bulletin, conduct };
+  const left: string[] = [];
 
-  conduct.become('surveying', 'survey');
-  await sites.survey();
-  // Nothing has been changed: nothing to undo, and nothing that somebody would have to decide first.
-  let ending: Outcome['state'] | undefined = account.stopped === undefined ? undefined : stopOf(account, conduct);
-
-  for (let n = 0; ending === undefined && n < plan.segments.length; ) {
-    const { scope, stages: ids } = plan.segments[n]!;
-    const stages = sites.stages(ids);
-    await conduct.unpaused();
-    conduct.become('rolling', stages.map((stage) => stage.title).join(', '));
-    account.doubt(stages, known);
-    if (account.stopped === undefined) {
-      if (scope === 'site') await sites.run(n, stages);
-      else await conduct.span(new Hosts(sites.input(stages)));
-    }
-    if (account.stopped === undefined) n++;
-    else {
-      const wereParked = account.parked.size > 0;
-      if (!(await conduct.triesAgain())) ending = conduct.wantsUndo ? 'undone' : stopOf(account, conduct);
-      else if (wereParked) {
-        account.beginAgain();
-        sites.renew();
-        conduct.become('surveying', 'survey');
-        await sites.survey();
-        n = 0;
-      }
-    }
-  }
-
+  let ending = await conduct.cancellable(() => carryOut(course, left));
   const [wrong] = account.problems;
   if (ending === undefined && plan.purpose === 'verify' && wrong) {
     account.stopped = wrong.message;
     ending = 'failed';
   }
   // From here on a cancellation comes too late: what is begun is brought to its end.
-  return CancellationScope.nonCancellable(() => end(ending ?? 'done', input, account, sites, conduct));
+  return CancellationScope.nonCancellable(() => end(ending ?? 'done', course, left));
 }
 
-function stopOf({ stopped }: Account, { isRolledBack }: Conduct): Outcome['state'] {
-  if (stopped === 'cancelled') return 'cancelled';
-  return isRolledBack ? 'undone' : 'failed';
+/** Gives how it ended, if not well. `left` takes what could not be taken back on hosts that were given up. */
+async function carryOut(course: Course, left: string[]): Promise<Outcome['state'] | undefined> {
+  const { input, account, sites, bulletin, conduct } = course;
+  const { segments } = input.plan;
+  const known = account.facts;
+  await survey(course);
+  // Nothing has been changed: nothing to undo, and nothing that somebody would have to decide first.
+  if (account.stopped !== undefined) return stopOf(course);
+  const all = sites.stages(segments.flatMap(({ stages }) => stages));
+  if (sites.isBusy(all)) await conduct.approved('start');
+
+  for (let n = 0; n < segments.length; ) {
+    if (conduct.takesAlong()) {
+      n = 0;
+      await surveyAnew(course);
+    }
+    const { scope, stages: ids } = segments[n]!;
+    const stages = sites.stages(ids);
+    await conduct.unpaused();
+    bulletin.become('rolling', stages.map((stage) => stage.title).join(', '));
+    account.doubt(stages, known);
+    if (account.stopped === undefined) {
+      if (scope === 'site') await runInWaves(course, n, stages);
+      else await conduct.span(new Hosts(sites.input(stages)));
+    }
+    await giveUp(course, left);
+    if (account.stopped === undefined) n++;
+    else {
+      const decision = await conduct.decision(() => giveUp(course, left));
+      if (decision === 'end') return conduct.wantsUndo ? 'undone' : stopOf(course);
+      if (decision === 'anew') {
+        n = 0;
+        await surveyAnew(course);
+      }
+    }
+  }
+  return undefined;
 }
 
-async function end(
-  state: Outcome['state'],
-  { plan }: RolloutInput,
-  account: Account,
-  sites: Sites,
-  conduct: Conduct,
-): Promise<Outcome> {
+async function survey({ sites, bulletin }: Course): Promise<void> {
+  bulletin.become('surveying', 'survey');
+  await sites.survey();
+}
+
+/** For hosts that take part again. */
+async function surveyAnew(course: Course): Promise<void> {
+  course.account.beginAgain();
+  course.sites.renew();
+  await survey(course);
+}
+
+/** Takes back what was changed on hosts that somebody has given up, while the others go on. */
+async function giveUp({ input, account, sites, bulletin, conduct }: Course, left: string[]): Promise<void> {
+  const given = conduct.takesBack();
+  if (given.size === 0) return;
+  const hosts = input.plan.hosts.filter(({ name }) => given.has(name));
+  bulletin.become('rolling', `takes back what was changed on ${[...given].join(', ')}`);
+  await CancellationScope.nonCancellable(async () =>
+    left.push(...(await undo(sites.input(sites.stages(), '', hosts), account))),
+  );
+}
+
+function stopOf({ account, conduct }: Course): Outcome['state'] {
+  if (conduct.wantsUndo && conduct.isEnded) return 'undone';
+  return account.stopped === 'cancelled' || conduct.isEnded ? 'cancelled' : 'failed';
+}
+
+async function end(state: Outcome['state'], course: Course, leftBefore: readonly string[]): Promise<Outcome> {
+  const { input, account, sites, bulletin, conduct } = course;
   const whole = sites.input(sites.stages());
-  let left: readonly string[] = [];
+  let left: readonly string[] = leftBefore;
   const { changed } = account;
   if (state === 'undone') {
-    conduct.become('undoing', 'undo');
-    left = await undo(whole, account);
+    bulletin.become('undoing', 'undo');
+    left = [...left, ...(await undo(whole, account))];
   }
   await settle(whole, account);
   account.parkRest(whole.stages);
   const { parked, problems, facts } = account;
   const outcome: Outcome = { state, changed, parked: [...parked], problems: bounded(problems), left, facts };
-  await conduct.end(outcome);
+  await bulletin.end(outcome);
   if (state === 'done') return outcome;
-  if (state === 'cancelled') throw new CancelledFailure('cancelled');
+  // Temporal calls cancelled only what it has itself been asked to cancel.
+  if (state === 'cancelled' && !conduct.isEnded) throw new CancelledFailure('cancelled');
   throw ApplicationFailure.create({
     type: ROLLOUT_FAILED,
-    message: explain(account.stopped ?? 'failed', problems, whatNow(outcome, plan.cluster)),
+    message: explain(account.stopped ?? 'failed', problems, whatNow(outcome, input.plan.cluster)),
     details: [outcome],
   });
 }

@@ -40,6 +40,7 @@ export function inputFor({ plan, revision, sealed }: RolloutInput, account: Acco
     dirty: [...account.dirty].filter((host) => names.has(host)),
     changed: account.changed > 0 || plan.purpose === 'verify',
     paused,
+    ...windowsOf(plan, hosts),
   };
 }
 
@@ -54,6 +55,12 @@ function ledgerOf(account: Account, names: ReadonlySet<string>, stages: readonly
     generations: ofStages(stages, generations, (numbers) => only(numbers, names)),
     problems: [],
   };
+}
+
+/** Of the sites of these hosts. A verification changes nothing. */
+function windowsOf({ policy, purpose }: Plan, hosts: readonly HostSpec[]): Pick<SiteInput, 'windows'> {
+  const windows = only(policy?.windows ?? {}, new Set(hosts.map(({ site }) => site)));
+  return purpose === 'verify' || Object.keys(windows).length === 0 ? {} : { windows };
 }
 
 /** In place of a ciphertext: where the worker finds it. */

@@ -2,6 +2,7 @@ import { setHandler } from '@temporalio/workflow';
 import {
   haltSignal,
   type Ledger,
+  leaveOutSignal,
   pauseSignal,
   progressQuery,
   type RolloutState,
@@ -35,6 +36,9 @@ function listen(input: SiteInput, state: RolloutState): Hosts {
   const { account } = hosts;
   setHandler(pauseSignal, () => void (hosts.paused = true), { description: 'Holds back new steps: {"by": "you"}' });
   setHandler(resumeSignal, () => void (hosts.paused = false), { description: 'Goes on: {"by": "you"}' });
+  setHandler(leaveOutSignal, ({ host }) => void account.parked.add(host), {
+    description: 'Sent by the rollout. Nothing more begins on a host.',
+  });
   setHandler(haltSignal, () => void (account.halted = true), {
     description: 'Sent by the rollout. Begins nothing new.',
   });
@@ -43,6 +47,7 @@ function listen(input: SiteInput, state: RolloutState): Hosts {
     () => ({
       state: hosts.paused ? 'paused' : state,
       doing: hosts.doing || 'survey',
+      ...(hosts.waits && { waits: hosts.waits }),
       steps: account.toJSON().steps,
       changed: account.changed,
       parked: [...account.parked],

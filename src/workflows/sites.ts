@@ -12,7 +12,7 @@ import { clipped } from './activity.ts';
 import {
   haltSignal,
   type Ledger,
-  type Note,
+  leaveOutSignal,
   type PlacedStage,
   pauseSignal,
   type RolloutInput,
@@ -62,17 +62,25 @@ export class Sites {
   async survey(): Promise<void> {
     const isVerification = this.#rollout.plan.purpose === 'verify';
     const stages = this.stages().filter((stage) => stage.afterChange !== true && !isVerification);
-    await this.#inEvery('survey', stages, () => true);
+    await Promise.all(this.#inputs(stages).map((input) => this.#inSite('survey', input)));
   }
 
-  /** Runs stages in every site that has work left, and waits for all, whatever becomes of one. */
-  async run(segment: number, stages: readonly PlacedStage[]): Promise<void> {
-    await this.#inEvery(segment, stages, (input) => this.#hasWork(input));
+  /** Runs stages on hosts (all without) in every site that has work left, and waits for all, whatever becomes of one. */
+  async run(segment: number | string, stages: readonly PlacedStage[], hosts?: readonly string[]): Promise<void> {
+    const inputs = this.#inputs(stages, hosts);
+    const busy = inputs.filter((input) => this.#hasWork(input));
+    for (const input of inputs) if (!busy.includes(input)) this.#noteIdle(input);
+    await Promise.all(busy.map((input) => this.#inSite(segment, input)));
+  }
+
+  /** Whether any of these hosts (all without) has something to do with these stages. */
+  isBusy(stages: readonly PlacedStage[], hosts?: readonly string[]): boolean {
+    return this.#inputs(stages, hosts).some((input) => this.#hasWork(input));
   }
 
   /** To all that run. One after another: two signals under way at once may arrive in either order. */
-  tell(signal: SignalDefinition<[], string> | SignalDefinition<[Note?], string>, note?: Note): void {
-    const tellAll = () => Promise.all([...this.#running.values()].map((child) => tell(child, signal, note)));
+  tell<Message>(signal: Told<Message>, message?: Message): void {
+    const tellAll = () => Promise.all([...this.#running.values()].map((child) => tell(child, signal, message)));
     this.#telling = this.#telling.then(tellAll);
   }
 
@@ -81,18 +89,12 @@ export class Sites {
     return inputFor(this.#rollout, this.#account, { stages, hosts, site, paused: this.paused, since: this.#since });
   }
 
-  async #inEvery(
-    segment: number | 'survey',
-    stages: readonly PlacedStage[],
-    wanted: (input: SiteInput) => boolean,
-  ): Promise<void> {
-    const inputs = [...Map.groupBy(this.#rollout.plan.hosts, (host) => host.site)]
-      .map(([name, members]) => this.input(stages, name, members))
-      .filter(wanted);
-    await Promise.all(inputs.map((input) => this.#inSite(segment, input)));
+  #inputs(stages: readonly PlacedStage[], hosts?: readonly string[]): readonly SiteInput[] {
+    const meant = this.#rollout.plan.hosts.filter(({ name }) => hosts === undefined || hosts.includes(name));
+    return [...Map.groupBy(meant, (host) => host.site)].map(([name, members]) => this.input(stages, name, members));
   }
 
-  async #inSite(segment: number | 'survey', input: SiteInput): Promise<void> {
+  async #inSite(segment: number | string, input: SiteInput): Promise<void> {
     const { cluster, revision, site: name } = input;
     try {
       const child = await startChild<typeof site>(segment === 'survey' ? 'survey' : 'site', {
@@ -122,35 +124,46 @@ export class Sites {
   }
 
   /** What was told to all while this one was being started has passed it by. */
-  #catchUp(child: ChildWorkflowHandle<typeof site>, { paused }: SiteInput): void {
+  #catchUp(child: ChildWorkflowHandle<typeof site>, { paused, hosts, ledger }: SiteInput): void {
     const signal = paused ? resumeSignal : pauseSignal;
+    for (const { name: host } of hosts)
+      if (this.#account.skipped.has(host) && !ledger.parked.includes(host)) void tell(child, leaveOutSignal, { host });
     if (this.#account.stopped !== undefined) void tell(child, haltSignal);
     else if (paused !== this.paused) void tell(child, signal);
   }
 
   /** Too many parked hosts are a failure. A verification has no budget: it fails if anything is wrong. */
   weigh(): void {
-    const { parked } = this.#account;
-    const { budget, purpose } = this.#rollout.plan;
-    if (parked.size > budget && purpose !== 'verify')
-      this.#account.stopped ??= `${parked.size} hosts are parked, and ${budget} may be: ${[...parked].join(', ')}`;
+    this.#account.stopped ??= this.overBudget;
   }
 
-  /** Whether some step is to be carried out. Where none is, that is noted. */
+  get overBudget(): string | undefined {
+    const { lost } = this.#account;
+    const { budget, purpose } = this.#rollout.plan;
+    if (lost.length <= budget || purpose === 'verify') return undefined;
+    return `${lost.length} hosts are parked, and ${budget} may be: ${lost.join(', ')}`;
+  }
+
+  /** Whether some step is to be carried out. */
   #hasWork({ stages, changed }: SiteInput): boolean {
     const account = this.#account;
-    const isDue = (stage: Stage) => stage.afterChange !== true || changed;
     const isSettled = (host: string, stage: Stage) => account.isSettled(host, stage, changed);
     const isLeft = (stage: Stage) =>
       stage.scope !== 'host' && stage.on === 'one'
         ? !stage.hosts.some((host) => isSettled(host, stage))
         : stage.hosts.some((host) => !account.parked.has(host) && !isSettled(host, stage));
-    if (stages.some((stage) => isDue(stage) && isLeft(stage))) return true;
+    return stages.some((stage) => (stage.afterChange !== true || changed) && isLeft(stage));
+  }
+
+  /** Where no step is to be carried out, that is noted. */
+  #noteIdle({ stages, changed }: SiteInput): void {
+    const account = this.#account;
     for (const stage of stages)
-      for (const host of stage.hosts)
-        if (!account.parked.has(host) && account.stateOf(host, stage) === undefined)
-          account.mark(host, stage, isDue(stage) && isSettled(host, stage) ? 'unchanged' : 'skipped');
-    return false;
+      for (const host of stage.hosts) {
+        if (account.parked.has(host) || account.stateOf(host, stage) !== undefined) continue;
+        const isDue = stage.afterChange !== true || changed;
+        account.mark(host, stage, isDue && account.isSettled(host, stage, changed) ? 'unchanged' : 'skipped');
+      }
   }
 }
 
@@ -160,16 +173,18 @@ function anything({ stages, ledger }: SiteInput): Ledger {
   return { ...ledger, touched: Object.fromEntries(changing.map((stage) => [stage.id, stage.hosts])) };
 }
 
-function summaryOf(segment: number | 'survey', { site, hosts, stages }: SiteInput): string {
+function summaryOf(segment: number | string, { site, hosts, stages }: SiteInput): string {
   const what = segment === 'survey' ? 'survey' : stages.map((stage) => stage.title).join(' → ');
   return clipped(`${site}: ${hosts.length} host${hosts.length === 1 ? '' : 's'}, ${what}`, 80);
 }
 
+type Told<Message> = SignalDefinition<[], string> | SignalDefinition<[Message?], string>;
+
 /** One that has just ended need not be told. */
-async function tell(
+async function tell<Message>(
   child: ChildWorkflowHandle<typeof site>,
-  signal: SignalDefinition<[], string> | SignalDefinition<[Note?], string>,
-  note?: Note,
+  signal: Told<Message>,
+  message?: Message,
 ): Promise<void> {
-  await child.signal(signal as SignalDefinition<[Note?], string>, note).catch(() => {});
+  await child.signal(signal as SignalDefinition<[Message?], string>, message).catch(() => {});
 }
