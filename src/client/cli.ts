@@ -6,6 +6,7 @@ import { addApply } from './commands/apply.ts';
 import { addControl } from './commands/control.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDev } from './commands/dev.ts';
+import { addEvents } from './commands/events.ts';
 import { addInit } from './commands/init.ts';
 import { addLab } from './commands/lab.ts';
 import { addPlan } from './commands/plan.ts';
@@ -48,6 +49,7 @@ const COMMANDS = [
   addPlan,
   addApply,
   addStatus,
+  addEvents,
   addWatch,
   addVerify,
   addControl,

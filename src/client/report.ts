@@ -1,5 +1,5 @@
-import type { Outcome, Problem } from '../workflows/contract.ts';
-import { count, duration, printable, table } from './format.ts';
+import type { ClusterEvent, Outcome, Problem } from '../workflows/contract.ts';
+import { clock, count, duration, printable, table } from './format.ts';
 import type { Draft } from './index.ts';
 import { type Io, type Style, styling } from './io.ts';
 import { mark } from './tree.ts';
@@ -43,6 +43,17 @@ function problemOf({ type, message, log, hint }: Problem, style: Style): readonl
     ...lines.map((line) => style('dim', `    | ${printable(line)}`)),
     ...(hint ? [`  ${style('bold', 'What to do:')} ${printable(hint)}`] : []),
   ];
+}
+
+/** When, what, and who: a line an event. Times are those of this machine. */
+export function eventLines(events: readonly ClusterEvent[], look: Look): readonly string[] {
+  const style = styling(look);
+  return table(
+    events.map(({ at, by, what }) => [
+      style('dim', clock(Date.parse(at), undefined, { seconds: true })),
+      printable(what + (by ? ` (${by})` : '')),
+    ]),
+  );
 }
 
 /** A line a check, with what is wrong on which host below those that fail. */
