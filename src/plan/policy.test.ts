@@ -46,12 +46,7 @@ describe('a policy', () => {
     ],
     ['of one site at a time', { waves: { sites: 1 } }, 'a1 b1 a2 c1', ['a1 a2', 'b1', 'c1']],
     ['of half of the sites at a time', { waves: { sites: '50%' } }, 'a1 b1 c1 d1 e1', ['a1 b1', 'c1 d1', 'e1']],
-    [
-      'of one host of one site at a time',
-      { waves: { perSite: 1, sites: 1 } },
-      'a1 a2 b1 b2',
-      ['a1', 'a2', 'b1', 'b2'],
-    ],
+    ['of one host of one site at a time', { waves: { perSite: 1, sites: 1 } }, 'a1 a2 b1 b2', ['a1', 'a2', 'b1', 'b2']],
     ['of more than there is', { waves: { perSite: 50, sites: 50 } }, 'a1 b1', ['a1 b1']],
     [
       'of a canary and waves, by the size that a site has with it',
