@@ -66,9 +66,11 @@ function wavesOf(
 } {
   const order = stage.scope === 'host' ? 'all' : stage.order;
   const inOrder = waves(order, names(hosts), facts).toReversed();
-  const cut = inOrder.map((wave) => apart(wave, watched));
   const named = (some: readonly string[]) => hosts.filter((host) => some.includes(host.name));
-  const parts = cut.flatMap(({ parts }) => parts.map(named)).filter((part) => part.length > 0);
+  // Waves of nobody too: a replay of what began before there were guards counts them.
+  if (watched.length === 0) return { parts: inOrder.map(named) };
+  const cut = inOrder.map((wave) => apart(wave, watched));
+  const parts = cut.flatMap(({ parts }) => parts.map(named));
   const held = cut.flatMap((wave) => wave.held);
   if (held.length === 0) return { parts };
   return { parts, forbidden: { hosts: named(held), message: forbids(watched, held).message } };
