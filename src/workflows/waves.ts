@@ -25,6 +25,7 @@ export async function runInWaves(course: Course, segment: number, stages: readon
   let left = input.plan.policy?.waves ?? [all];
   let size: number | undefined;
   for (let n = 0; left.length > 0 && account.stopped === undefined; n++) {
+    if (n > 0 && sites.isBusy(stages, left[0])) await beforeWave(course);
     if (conduct.batch !== size) {
       size = conduct.batch;
       left = recut(course, left, n, size!);
@@ -32,13 +33,12 @@ export async function runInWaves(course: Course, segment: number, stages: readon
     const [wave = [], ...others] = left;
     left = others;
     const isOne = n === 0 && left.length === 0;
+    if (account.stopped !== undefined) break;
+    if (!isOne && !sites.isBusy(stages, wave)) {
+      await sites.run(`${segment}.${n + 1}`, stages, wave); // to note that nothing was to be done
+      continue;
+    }
     if (!isOne) {
-      if (!sites.isBusy(stages, wave)) {
-        await sites.run(`${segment}.${n + 1}`, stages, wave); // to note that nothing was to be done
-        continue;
-      }
-      if (n > 0) await beforeWave(course);
-      if (account.stopped !== undefined) break;
       bulletin.wave = { number: n + 1, of: n + 1 + left.length, hosts: wave };
       bulletin.become('rolling', `wave ${n + 1} of ${n + 1 + left.length}: ${titles(stages)}`);
     }
