@@ -43,8 +43,7 @@ export function createActivities({
     // Without it the SDK retries for ever, in the hope that another worker knows the type.
     default: () => {
       const message = `no worker here knows ${Context.current().info.activityType}`;
-      const hint = 'The plan is newer than the workers: upgrade the workers.';
-      return Promise.reject(failure('UnknownOperation', message, { hint }));
+      return Promise.reject(failure('UnknownOperation', message));
     },
   };
 }
