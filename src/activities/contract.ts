@@ -1,4 +1,5 @@
 import type { Facts, HostSpec, Json, Window } from '../plan/plan.ts';
+import type { Opening } from '../plan/window.ts';
 
 /** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
 export type Sealed = Readonly<Record<string, string>>;
@@ -65,10 +66,10 @@ export type GenerateSecrets = (wanted: {
   readonly secrets: Readonly<Record<string, { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }>>;
 }) => Promise<Sealed>;
 
-/** Site → whether work may begin there now, and for how long (milliseconds) that holds. */
-export type AskWindows = (wanted: {
+/** Which sites may be worked on now, and for how long that stays so. */
+export type AskWindows = (asked: {
   readonly windows: Readonly<Record<string, Window>>;
-}) => Promise<Readonly<Record<string, { readonly open: boolean; readonly milliseconds: number }>>>;
+}) => Promise<Readonly<Record<string, Opening>>>;
 
 /** What the reader of a failure can do about it. */
 export type FailureType =

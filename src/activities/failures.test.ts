@@ -1,31 +1,47 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { expect, it } from 'vitest';
 import * as ssh from '../ssh/errors.ts';
+import type { FailureDetail, FailureType } from './contract.ts';
 import { classify, exitFailure, failure, handedOver } from './failures.ts';
 
 const place = { name: 'vm1', address: '10.0.0.1', port: 22 };
 
-it.each([
-  [new ssh.Unreachable(place, 'refused'), 'Unreachable', undefined],
-  [new ssh.LinkLost(place, 'reset'), 'Unreachable', undefined],
-  [new ssh.AuthenticationFailed(place, 'denied'), 'AuthenticationFailed', undefined],
-  [new ssh.SudoRefused(place, 'denied'), 'AuthenticationFailed', undefined],
-  [new ssh.HostKeyChanged(place, 'a', 'b'), 'HostKeyChanged', undefined],
-  [new ssh.NoSpace(place, 'full'), 'NoSpace', true],
-  [new ssh.Fenced(place, 1, 2), 'Superseded', undefined],
-  [new ssh.KeyConflict(place, 'key'), 'Unexpected', true],
-  [new ssh.TimedOut(place, 'slow', 'log'), 'CommandFailed', true],
-  [new ssh.JobLost(place, 'gone', 'log'), 'CommandFailed', true],
-  [exitFailure(75, 'locked'), 'PackageManagerLocked', true],
-  [exitFailure(28, 'full'), 'NoSpace', true],
-  [exitFailure(1, 'E: broken'), 'CommandFailed', true],
-  [new TypeError('a fault'), 'Unexpected', undefined],
-])('classifies %s', (error, type, ended) => {
+it.each<[Error, FailureType, RegExp, Partial<FailureDetail>?]>([
+  [new ssh.Unreachable(place, 'refused'), 'Unreachable', /that the host is up/],
+  [new ssh.LinkLost(place, 'reset'), 'Unreachable', /Try again/],
+  [new ssh.AuthenticationFailed(place, 'denied'), 'AuthenticationFailed', /Check user, password and key/],
+  [new ssh.SudoRefused(place, 'denied'), 'AuthenticationFailed', /Check the sudo password/],
+  [
+    new ssh.HostKeyChanged(place, 'SHA256:a', 'SHA256:b'),
+    'HostKeyChanged',
+    /farweave hostkeys accept vm1 .* somebody stands in between/,
+    { shownKey: 'SHA256:b' },
+  ],
+  [new ssh.NoSpace(place, 'full'), 'NoSpace', /Free some space/, { ended: true }],
+  [new ssh.Fenced(place, 1, 2), 'Superseded', /newer rollout/],
+  [new ssh.KeyConflict(place, 'key'), 'Unexpected', /start a new rollout/, { ended: true }],
+  [new ssh.TimedOut(place, 'slow', 'log'), 'CommandFailed', /what it waited for/, { ended: true, log: 'log' }],
+  [new ssh.JobLost(place, 'gone', 'log'), 'CommandFailed', /what it left behind/, { ended: true, log: 'log' }],
+  [new ssh.ProtocolError(place, 'hello'), 'Unexpected', /login script/],
+  [exitFailure(75, 'locked'), 'PackageManagerLocked', /Let the process .* finish/, { ended: true, log: 'locked' }],
+  [exitFailure(28, 'full'), 'NoSpace', /Make room/, { ended: true, log: 'full' }],
+  [exitFailure(1, 'E: broken'), 'CommandFailed', /The log says/, { ended: true, log: 'E: broken' }],
+  [failure('NotConverged', 'absent, not jq'), 'NotConverged', /farweave plan --check/],
+  [failure('StateUnknown', 'no answer'), 'StateUnknown', /Nothing was changed/],
+  [failure('GateClosed', 'down, not up'), 'GateClosed', /No further host was touched/],
+  [failure('UnknownOperation', 'what?'), 'UnknownOperation', /upgrade the workers/],
+  [failure('InvalidArguments', 'what?'), 'InvalidArguments', /upgrade the workers/],
+  [new TypeError('a fault'), 'Unexpected', /log of the worker/],
+])('classifies %s, and says what to do', (error, type, todo, more = {}) => {
   const classified = classify(error, 'pkg.install on vm1');
   expect(classified).toMatchObject({ type, nonRetryable: true });
-  expect(classified.message).toMatch(/^pkg\.install on vm1: /);
-  const [detail] = classified.details as [{ ended?: boolean }];
-  expect(detail.ended).toBe(ended);
+  expect(classified.message).toMatch(/^pkg\.install on vm1: ./);
+  expect(classified.details).toEqual([{ results: [], hint: expect.stringMatching(todo), ...more }]);
+});
+
+it('leaves it to whoever knows better to say what to do', () => {
+  const { details } = classify(failure('InvalidArguments', 'no zone', { hint: 'Name another.' }), 'x');
+  expect(details).toMatchObject([{ hint: 'Name another.' }]);
 });
 
 it('tells the end of the log with control characters made visible, and what had been done', () => {

@@ -1,5 +1,5 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { printable, SshError, type SshErrorCode } from '../ssh/errors.ts';
+import { HostKeyChanged, printable, SshError, type SshErrorCode } from '../ssh/errors.ts';
 import type { FailureDetail, FailureType } from './contract.ts';
 
 /** What a failure of `src/ssh` means to the reader. `ended`: the job on the host is over, so that a new attempt needs a new one. */
@@ -20,22 +20,39 @@ const CLASSES: Readonly<Record<SshErrorCode, Readonly<{ type: FailureType; ended
 };
 
 /** By convention scripts of roles end with these exit codes: EX_TEMPFAIL where another holds the package manager, and 28 (ENOSPC). */
-const EXIT_CODES: Readonly<Record<number, Readonly<{ type: FailureType; hint: string }>>> = {
-  75: { type: 'PackageManagerLocked', hint: 'Another process holds the package manager: wait for it to end.' },
-  28: { type: 'NoSpace', hint: 'Make room on the disk of this host.' },
+const EXIT_CODES: Readonly<Record<number, FailureType>> = { 75: 'PackageManagerLocked', 28: 'NoSpace' };
+
+const UPGRADE = 'The plan is newer than the workers: upgrade the workers.';
+
+/** What to do about a failure, where whoever found it does not know better. */
+const HINTS: Readonly<Record<FailureType, string>> = {
+  Unreachable: 'Check that the host is up and that sshd listens where the spec says.',
+  AuthenticationFailed: 'Check user, password and key of this host.',
+  HostKeyChanged: 'Find out whether the host was rebuilt on purpose.',
+  PackageManagerLocked: 'Let the process that is named finish, or end it if it hangs; then try again.',
+  CommandFailed: 'The log says what failed: put that right on the host, then try again.',
+  NotConverged: 'See what is and what should be: farweave plan --check. Something else on the host may change it back.',
+  NoSpace: 'Make room on the disk of this host, then try again.',
+  StateUnknown:
+    'Nothing was changed, since the question failed: see that what is asked runs on this host, then try again.',
+  GateClosed: 'No further host was touched: bring this one back to health, then try again.',
+  UnknownOperation: UPGRADE,
+  InvalidArguments: UPGRADE,
+  Superseded: 'Somebody else has begun a newer rollout: watch that one.',
+  Unexpected: 'This was not foreseen: the log of the worker has more.',
 };
 
 /** Never retried by the activity's own policy: that is for lost workers. The workflow retries by type. */
 export function failure(type: FailureType, message: string, detail: Partial<FailureDetail> = {}): ApplicationFailure {
-  return ApplicationFailure.create({ type, message, nonRetryable: true, details: [{ results: [], ...detail }] });
+  const details = [{ results: [], hint: HINTS[type], ...detail } satisfies FailureDetail];
+  return ApplicationFailure.create({ type, message, nonRetryable: true, details });
 }
 
 /** A script that ended, but not with 0. `log` is the end of what it wrote. */
 export function exitFailure(exitCode: number, log: string): ApplicationFailure {
-  const { type = 'CommandFailed', hint } = EXIT_CODES[exitCode] ?? {};
   const last = lastLines(log, 1).slice(0, 300);
   const message = `exit code ${exitCode}${last && `: ${last}`}`;
-  return failure(type, message, { log: lastLines(log, 40), ended: true, ...(hint !== undefined && { hint }) });
+  return failure(EXIT_CODES[exitCode] ?? 'CommandFailed', message, { log: lastLines(log, 40), ended: true });
 }
 
 /** A cancellation that tells, like any failure, what had been done before it. */
@@ -66,7 +83,9 @@ function read(error: unknown): { type: FailureType; message: string; detail: Par
   if (!(error instanceof SshError)) return { type: 'Unexpected', message: String(error), detail: {} };
   const { type, ended } = CLASSES[error.code];
   const log = error.log === undefined ? {} : { log: lastLines(error.log, 40) };
-  return { type, message: error.message, detail: { hint: error.hint, ...log, ...(ended && { ended }) } };
+  // For the question whether that key is to be taken.
+  const shown = error instanceof HostKeyChanged ? { shownKey: error.shown } : {};
+  return { type, message: error.message, detail: { hint: error.hint, ...log, ...shown, ...(ended && { ended }) } };
 }
 
 /** The end of a log in a form that is safe to print. */

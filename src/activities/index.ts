@@ -2,11 +2,12 @@ import { Context } from '@temporalio/activity';
 import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Connect } from '../ssh/host.ts';
-import type { Activity, GenerateSecrets, Settle, Survey } from './contract.ts';
+import type { Activity, AskWindows, GenerateSecrets, Settle, Survey } from './contract.ts';
 import { failure } from './failures.ts';
 import { createPerformer } from './performer.ts';
 import { createGenerate, createSecrets } from './secrets.ts';
 import type { Vault } from './vault.ts';
+import { askWindows } from './windows.ts';
 
 export interface Dependencies {
   readonly connect: Connect;
@@ -22,7 +23,7 @@ export function createActivities({
   roles,
   vault,
   entries = {},
-}: Dependencies): Record<string, Activity | Survey | Settle | GenerateSecrets> {
+}: Dependencies): Record<string, Activity | Survey | Settle | GenerateSecrets | AskWindows> {
   const operations = new Map<string, Operation>(
     roles.flatMap((role) => role.operations).map((operation) => [operation.name, operation]),
   );
@@ -38,11 +39,11 @@ export function createActivities({
     'host.gate': perform.gate,
     'host.settle': perform.settle,
     'secrets.generate': createGenerate(vault),
+    'site.windows': askWindows,
     // Without it the SDK retries for ever, in the hope that another worker knows the type.
     default: () => {
       const message = `no worker here knows ${Context.current().info.activityType}`;
-      const hint = 'The plan is newer than the workers: upgrade the workers.';
-      return Promise.reject(failure('UnknownOperation', message, { hint }));
+      return Promise.reject(failure('UnknownOperation', message));
     },
   };
 }

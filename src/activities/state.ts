@@ -14,9 +14,9 @@ export type State = ReturnType<typeof describe>;
 /** Looks up what a step names. Throws UnknownOperation or InvalidArguments. */
 export function describe(operations: ReadonlyMap<string, Operation>, { host, facts }: Visit, step: Step) {
   const operation = operations.get(step.operation);
-  if (!operation) throw failure('UnknownOperation', `no worker here knows ${step.operation}`, UPGRADE);
+  if (!operation) throw failure('UnknownOperation', `no worker here knows ${step.operation}`);
   const parsed = operation.args.safeParse(step.args);
-  if (!parsed.success) throw failure('InvalidArguments', parsed.error.message, UPGRADE);
+  if (!parsed.success) throw failure('InvalidArguments', parsed.error.message);
   const args: Json = parsed.data;
   const needed = tables(operation, facts);
   const judge = (output: Output): Verdict => noAnswer(output) ?? operation.judge(output, host, args, needed);
@@ -44,5 +44,3 @@ function noAnswer({ exitCode, stderr }: Output): Verdict | undefined {
     ? undefined
     : { is: 'unknown', why: `the probe exited with ${exitCode}: ${lastLines(stderr, 3)}` };
 }
-
-const UPGRADE = { hint: 'The plan is newer than the workers: upgrade the workers.' };

@@ -1,3 +1,4 @@
+import { list } from './fold.ts';
 import { namedArguments, type Stage } from './plan.ts';
 
 const WIDTH = 100;
@@ -45,7 +46,3 @@ function readable(value: unknown): string {
   const inside = Object.entries(value).map(([key, each]) => `${key} ${readable(each)}`);
   return `{${inside.join(', ')}}`;
 }
-
-/** `a, b and c` */
-const list = (names: readonly string[]) =>
-  names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : names.join('');

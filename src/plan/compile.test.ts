@@ -1,7 +1,9 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { TOY, toys } from '../../test/unit/toy.ts';
 import { operation, yes } from '../roles/operation.ts';
+import type { Role } from '../roles/role.ts';
+import type { Cluster } from '../spec/cluster.ts';
 import { parseCluster } from '../spec/parse.ts';
 import { sh } from '../ssh/command.ts';
 import { allot, compilePlan } from './compile.ts';
@@ -84,6 +86,83 @@ it('does not let hosts that have more to do hold up a lane of others', () => {
     ['two', 8],
     ['three', 8],
   ]);
+});
+
+it('does not let a step that interrupts share a lane with one that does not', () => {
+  const brief = {
+    brief: true,
+    undo: 'restore',
+    probe: () => sh`true`,
+    judge: () => yes(),
+    apply: () => sh`true`,
+  } as const;
+  const note = operation('toy.note', z.object({}), brief);
+  const stop = operation('toy.stop', z.object({}), { ...brief, disrupts: true });
+  const toy: Role = {
+    name: 'toy',
+    always: true,
+    config: z.object({}),
+    operations: [note, stop] as unknown as Role['operations'],
+    stages: (_, { hosts }) => [note, note, stop, stop, note].map((each) => each.over(hosts, each.name, {})),
+  };
+  const { stages } = compilePlan({ ...cluster, sections: { ...cluster.sections, toy: {} } }, fresh, {
+    roles: [...toys, toy],
+  });
+  expect(stages.slice(-5).map(({ lane, disrupts }) => [lane, disrupts])).toEqual([
+    [7, undefined],
+    [7, undefined],
+    [8, true],
+    [8, true],
+    [9, undefined],
+  ]);
+});
+
+describe('the policy', () => {
+  const night = { from: '22:00', to: '04:00' };
+  const compiled = (rollout: Partial<Cluster['rollout']>, options: { purpose?: Plan['purpose'] } = {}) =>
+    compilePlan(
+      {
+        ...cluster,
+        sites: {
+          ams: { timezone: 'Europe/Amsterdam', window: night },
+          fra: {},
+          nyc: { timezone: 'UTC', window: night },
+        },
+        rollout: { ...cluster.rollout, ...rollout },
+      },
+      fresh,
+      { roles: toys, ...options },
+    );
+
+  it('is there only where the spec says something of it', () => {
+    expect(plan).not.toHaveProperty('policy');
+    expect(digestOf(compilePlan({ ...cluster, sites: {} }, fresh, { roles: toys }))).toBe(digestOf(plan));
+  });
+
+  it('holds waves, times, and the windows of sites that have hosts', () => {
+    const approval = { before: 'rest', expires: 3_600_000 } as const;
+    expect(compiled({ canary: 1, waves: { perSite: 1 }, soak: 60_000, approval }).policy).toEqual({
+      waves: [['vm0'], ['vm1', 'vm2']],
+      canary: true,
+      soak: 60_000,
+      approval,
+      windows: { ams: { timezone: 'Europe/Amsterdam', ...night } },
+    });
+  });
+
+  it('is not for a verification, which changes nothing', () => {
+    expect(compiled({ canary: 1 }, { purpose: 'verify' })).not.toHaveProperty('policy');
+  });
+
+  it.each([
+    [0, 0],
+    [2, 2],
+    ['0%', 0],
+    ['10%', 1],
+    ['67%', 2],
+  ])('allows with a budget of %s that of three hosts %i are parked', (budget, count) => {
+    expect(compiled({ budget }).budget).toBe(count);
+  });
 });
 
 it('keeps checks alone for a verification, with the same ids and with the proofs that follow a change only', () => {

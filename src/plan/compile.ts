@@ -4,7 +4,9 @@ import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { cut } from './cut.ts';
-import type { HostSpec, Knowledge, Plan, SecretSource, Stage } from './plan.ts';
+import { IMPATIENCE, PATIENCE } from './patience.ts';
+import type { HostSpec, Knowledge, Plan, Policy, SecretSource, Stage } from './plan.ts';
+import { amountOf, policyOf } from './policy.ts';
 
 export interface CompileOptions {
   readonly purpose?: Plan['purpose'];
@@ -12,18 +14,7 @@ export interface CompileOptions {
   readonly roles?: readonly Role[];
 }
 
-/** How long to wait before each further attempt, in milliseconds. A class that is missing here is not tried again. */
-const PATIENCE = {
-  Unreachable: [5_000, 15_000, 60_000],
-  PackageManagerLocked: [10_000, 30_000, 60_000, 120_000],
-  CommandFailed: [5_000, 20_000],
-  NotConverged: [10_000],
-  StateUnknown: [5_000, 20_000],
-};
-
-/** A verification tells what it sees. */
-const IMPATIENCE = { Unreachable: [5_000] };
-/** How long it gives what may be about to come, in milliseconds. */
+/** How long a verification gives what may be about to come, in milliseconds. */
 const VERIFYING = 10_000;
 
 /** The plan that makes a cluster what its spec says. Pure: the same input gives the same plan. */
@@ -42,6 +33,8 @@ export function compilePlan(
   const named = laidOut.filter(({ hosts }) => hosts.length > 0).map(withId);
   const wanted = purpose === 'apply' ? named : named.filter(({ kind }) => kind === 'check').map(always);
   const { stages, segments } = cut(wanted, operationsOf(roles, wanted));
+  // A verification changes nothing, so there is nobody to spare and nothing to wait for.
+  const policy = purpose === 'apply' ? policyFor(cluster) : undefined;
   return {
     version: 1,
     cluster: cluster.name,
@@ -50,11 +43,22 @@ export function compilePlan(
     stages,
     segments,
     secrets: secretsOf(cluster, hosts, stages),
-    budget: cluster.rollout.budget,
+    budget: amountOf(cluster.rollout.budget, hosts.length),
     onFailure: cluster.rollout.onFailure,
+    ...(policy && { policy }),
     patience: purpose === 'verify' ? IMPATIENCE : PATIENCE,
     outputs: here.flatMap((role) => role.outputs?.(layout.sections[role.name], contextOf(role)) ?? []),
   };
+}
+
+/** Where the spec says nothing of it there is none: such a plan is the same as ever. */
+function policyFor({ rollout, sites, hosts }: Cluster): Policy | undefined {
+  const windows = Object.entries(sites).flatMap(([site, { timezone, window }]) =>
+    timezone !== undefined && window !== undefined && hosts.some((host) => host.site === site)
+      ? [[site, { timezone, ...window }] as const]
+      : [],
+  );
+  return policyOf({ ...rollout, windows: Object.fromEntries(windows) }, hosts);
 }
 
 /**

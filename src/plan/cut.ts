@@ -47,7 +47,7 @@ function brings(stage: Stage, fact: string, operations: ReadonlyMap<string, Oper
 
 const roleOf = (name: string) => name.slice(0, name.indexOf('.'));
 
-/** Neighbours in a segment share a lane where both are brief and go over the same hosts. */
+/** Neighbours in a segment share a lane where both are brief, go over the same hosts, and are let go in the same numbers. */
 function withLanes(stages: readonly Stage[], segments: readonly (readonly Stage[])[]): readonly Stage[] {
   const before = new Map(segments.flatMap((segment) => segment.map(({ id }, n) => [id, segment[n - 1]])));
   const lanes = new Map<string, number>();
@@ -64,5 +64,5 @@ function withLanes(stages: readonly Stage[], segments: readonly (readonly Stage[
 function mayShare(one: Stage, other: Stage): boolean {
   const light = ({ scope, kind, brief, afterChange }: Stage) =>
     scope === 'host' && kind === 'change' && brief && !afterChange;
-  return light(one) && light(other) && one.hosts.join() === other.hosts.join();
+  return light(one) && light(other) && one.disrupts === other.disrupts && one.hosts.join() === other.hosts.join();
 }

@@ -4,6 +4,7 @@ import { parseCluster } from '../spec/parse.ts';
 import { compilePlan } from './compile.ts';
 import { digestOf } from './digest.ts';
 import { printFindings } from './findings.ts';
+import type { Policy, Stage } from './plan.ts';
 import { printPlan } from './print.ts';
 
 const { cluster } = parseCluster(TOY, { file: 'cluster.yaml', roles: toys });
@@ -57,6 +58,66 @@ it.each([
 ])('folds %j', (hosts, text) => {
   const ten = Array.from({ length: 10 }, (_, n) => ({ ...plan.hosts[0]!, name: `vm${n}` }));
   expect(printPlan({ ...plan, hosts: ten, stages: [{ ...plan.stages[2]!, hosts }] })).toContain(text);
+});
+
+it('says in which waves hosts go, and what is waited for', () => {
+  const night = { timezone: 'Europe/Amsterdam', from: '22:00', to: '04:00' };
+  const policy: Policy = {
+    waves: [['vm0'], ['vm1', 'vm2']],
+    canary: true,
+    soak: 300_000,
+    approval: { before: 'rest', expires: 86_400_000 },
+    windows: { ams: { ...night, days: [1, 2, 4] }, fra: night },
+  };
+  expect(printPlan({ ...plan, budget: 2, policy })).toContain(`
+Waves     1  vm0, the canary
+          2  vm1, vm2
+Soak      5 minutes between a wave that changed something and the next one
+Approval  somebody must agree after the canary, within 1 day
+Windows   ams: work may begin from 22:00 to 04:00 on mon, tue and thu (Europe/Amsterdam)
+          fra: work may begin from 22:00 to 04:00 (Europe/Amsterdam)
+Failure   the rollout stops and waits for you: retry, skip or rollback; at most 2 hosts may be parked
+`);
+});
+
+it.each<[Policy, string]>([
+  [
+    { approval: { before: 'start', expires: 5_400_000 } },
+    'somebody must agree before anything is changed, within 90 minutes',
+  ],
+  [
+    { waves: [['vm0'], ['vm1', 'vm2']], approval: { before: 'rest', expires: 3_600_000 } },
+    'after the first wave, within 1 hour',
+  ],
+  [{ waves: [['vm0'], ['vm1', 'vm2']], soak: 90_000 }, 'Soak      90 seconds between'],
+])('says of %j what it means', (policy, text) => {
+  expect(printPlan({ ...plan, policy })).toContain(text);
+});
+
+it('cuts very many waves short', () => {
+  const hosts = Array.from({ length: 100 }, (_, n) => ({ ...plan.hosts[0]!, name: `vm${n}` }));
+  const text = printPlan({ ...plan, hosts, policy: { waves: hosts.map(({ name }) => [name]) } });
+  expect(text).toContain('Waves       1  vm0\n            2  vm1\n');
+  expect(text).toContain(' 18  vm17\n          … 82 more\n');
+});
+
+it('says what may be interrupted, and how many hosts can be spared', () => {
+  const stages = plan.stages.map(
+    (stage, n): Stage => ({
+      ...stage,
+      ...(n === 2 && { disrupts: true }),
+      ...(n === 4 && { spare: 1 }),
+      ...(n === 7 && { spare: 2 }),
+    }),
+  );
+  const text = printPlan({ ...plan, stages });
+  expect(text).toContain(
+    '(3)\n        may interrupt what serves: keeps to what mesh.reach and store.restart can spare\n',
+  );
+  expect(text).toContain('        at most 1 host may be without it at a time\n');
+  expect(text).toContain('        at most 2 hosts may be without it at a time\n');
+  const alone = plan.stages.map((stage): Stage => ({ ...stage, disrupts: true }));
+  expect(printPlan({ ...plan, stages: alone })).toContain('        may interrupt what serves\n');
 });
 
 it('stays readable with very many hosts', () => {

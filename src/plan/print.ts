@@ -1,18 +1,14 @@
 import { argumentLines } from './arguments.ts';
 import { digestOf, short } from './digest.ts';
+import { fold, many } from './fold.ts';
 import type { Gate, HostSpec, Plan, SecretSource, Stage } from './plan.ts';
+import { policyText, spareText } from './print-policy.ts';
 
 /** A plan as text, for people: where, what in which order, with which secrets; the digest last. */
 export function printPlan(plan: Plan): string {
   const args = argumentLines(plan.stages);
   const sections = [header(plan), ...rolesOf(plan).map((role) => roleText(plan, role, args)), footer(plan)];
   return `${sections.join('\n\n')}\n`;
-}
-
-/** Hosts in few words: `vm0…vm2 (3)` where they stand side by side in the file. */
-function fold(names: readonly string[], all: readonly string[]): string {
-  if (names.length <= 2) return names.join(', ');
-  return runs(names, all).length === 1 ? `${names[0]}…${names.at(-1)} (${names.length})` : listed(names);
 }
 
 type Arguments = ReturnType<typeof argumentLines>;
@@ -55,6 +51,7 @@ function stageText(plan: Plan, stage: Stage, args: Arguments): readonly string[]
     ...(stage.afterChange ? ['only where something was changed'] : []),
     ...orderText(stage),
     ...(stage.scope !== 'host' && stage.gate ? [gateText(stage.gate)] : []),
+    ...spareText(stage, plan.stages),
     ...(stage.irreversible ? [`cannot be undone: ${stage.irreversible}`] : []),
     ...(args.get(stage) ?? []),
     ...(stage.secrets.length > 0 ? [`secrets: ${stage.secrets.join(', ')}`] : []),
@@ -87,12 +84,13 @@ function footer(plan: Plan): string {
     rollback: 'what this rollout changed is undone',
     continue: 'the other hosts go on',
   }[plan.onFailure];
-  const parked = plan.budget === 0 ? 'no host may be parked' : `up to ${many(plan.budget, 'host')} may be parked`;
+  const parked = plan.budget === 0 ? 'no host may be parked' : `at most ${many(plan.budget, 'host')} may be parked`;
   return [
     ...labelled(
       'Secrets',
       Object.entries(plan.secrets).map(([name, source]) => `${name}: ${sourceText(source)}`),
     ),
+    ...policyText(plan).flatMap(([label, lines]) => labelled(label, lines)),
     ...(plan.purpose === 'apply' ? labelled('Failure', [`${failure}; ${parked}`]) : []),
     ...labelled(
       'Then',
@@ -114,15 +112,4 @@ function sourceText(source: SecretSource): string {
   return `made once by a worker, ${source.length} characters`;
 }
 
-/** The stretches of hosts that stand side by side in the file. */
-function runs(names: readonly string[], all: readonly string[]): readonly number[] {
-  const places = names.map((name) => all.indexOf(name));
-  return places.filter((place, n) => place !== (places[n - 1] ?? -2) + 1);
-}
-
-function listed(names: readonly string[]): string {
-  return names.length <= 5 ? names.join(', ') : `${names.slice(0, 3).join(', ')}, … (${names.length})`;
-}
-
-const many = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 const roleOf = (operation: string) => operation.slice(0, operation.indexOf('.'));

@@ -47,6 +47,8 @@ interface Change<Args, Fact extends string> extends Common<Args, Fact> {
    * Part of the same undo, hence of the same remote job. Must hold for files that are gone as well.
    */
   restored?(host: HostSpec, args: Args): Script;
+  /** What serves on the host may be away while it is brought about: hosts go in such numbers as checks can spare. */
+  readonly disrupts?: true;
   /** Milliseconds that the state may take to show after `apply` has ended; none unless told. */
   readonly settle?: number;
   apply(host: HostSpec, args: Args, verdict: No, facts: Table<Fact>): Script;
@@ -75,6 +77,8 @@ export interface StageOptions {
   readonly secrets?: readonly string[];
   /** Only where this rollout has changed something. */
   readonly afterChange?: true;
+  /** Of a check: how many of its hosts may be without it at once. Disruptive work of all roles keeps to it. */
+  readonly spare?: number;
   /** A barrier; without one every host goes at its own pace. */
   readonly barrier?: Exclude<Extent, { readonly scope: 'host' }>;
 }
@@ -89,14 +93,17 @@ export function operation<Args extends Json, const Fact extends string = never>(
 ): Operation<Args, Fact> {
   const { kind = 'change', brief = false, timeout = 120_000, needs = [] } = behaviour;
   const irreversible = 'undo' in behaviour && typeof behaviour.undo === 'object' ? behaviour.undo : {};
+  const disrupts = 'disrupts' in behaviour && behaviour.disrupts ? { disrupts: true as const } : {};
   return {
     ...behaviour,
     name,
     args,
-    over: (hosts, title, values, { secrets = [], afterChange, barrier } = {}) => ({
+    over: (hosts, title, values, { secrets = [], afterChange, spare, barrier } = {}) => ({
       ...irreversible,
+      ...disrupts,
       ...(barrier ?? HOST_SCOPED),
       ...(afterChange && { afterChange }),
+      ...(spare !== undefined && { spare }),
       secrets,
       id: '', // given by the compiler, as is the lane
       lane: -1,

@@ -3,10 +3,12 @@ import * as z from 'zod';
 import type { HostSpec } from '../plan/plan.ts';
 import type { Layout } from '../roles/context.ts';
 import { type Generated, SecretReference } from '../roles/secret.ts';
+import { Rollout, SiteWindow } from './rollout.ts';
 
 /** What cluster.yaml says, complete and checked. Secrets are references still. */
-export interface Cluster extends Omit<Layout, 'cluster' | 'hosts'> {
+export interface Cluster extends Omit<Layout, 'cluster' | 'hosts' | 'sites'> {
   readonly name: string;
+  readonly sites: Readonly<Record<string, Site>>;
   readonly hosts: readonly ClusterHost[];
   readonly rollout: Rollout;
   /** Every secret by the name that hosts and stages use: `access.password`, `access.vm0.password`, `nodebb.adminPassword`. */
@@ -30,7 +32,12 @@ const Site = z.strictObject({
     .refine(isTimezone, 'wants an IANA time zone such as Europe/Amsterdam')
     .exactOptional()
     .describe('IANA time zone of the data center, such as Europe/Amsterdam.'),
+  window: SiteWindow.exactOptional().describe(
+    "When a rollout may begin work at this site, by the site's own clock: it wants the site's timezone. Work at the site waits for it; what has begun is brought to its end. Missing: always.",
+  ),
 });
+
+export type Site = z.infer<typeof Site>;
 
 /** How to log in. Stands once for all hosts, and each host may differ. */
 export const Access = z.strictObject({
@@ -83,22 +90,6 @@ export const Host = z.strictObject({
 
 export type Host = z.infer<typeof Host>;
 
-const Rollout = z.strictObject({
-  onFailure: z
-    .enum(['pause', 'rollback', 'continue'])
-    .default('pause')
-    .describe(
-      'After a step has failed for good: pause (wait for retry, skip or rollback), rollback (undo what this rollout changed) or continue (within the budget).',
-    ),
-  budget: z
-    .int()
-    .min(0)
-    .default(0)
-    .describe('How many hosts may be parked (unreachable or failed) before the rollout counts as failed.'),
-});
-
-type Rollout = z.infer<typeof Rollout>;
-
 /** Everything in the file that belongs to no role. */
 export const frame = {
   apiVersion: z.literal('farweave.dev/v1').describe('Version of this format.'),
@@ -112,7 +103,9 @@ export const frame = {
     .describe('The data centers by name.'),
   access: Access.default({}).describe('How to log in to every host that does not say otherwise.'),
   hosts: z.array(Host.describe('A machine.')).min(1).describe('The machines of the cluster.'),
-  rollout: Rollout.prefault({}).describe('What happens when something goes wrong.'),
+  rollout: Rollout.prefault({}).describe(
+    'How a rollout goes about the hosts, and what happens when something goes wrong.',
+  ),
 } as const;
 
 /** An IPv4 address, an IPv6 address or a DNS name. */

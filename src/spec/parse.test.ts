@@ -44,6 +44,29 @@ it('reads a cluster, with what access says for all hosts and what the roles defa
   });
 });
 
+it('reads how a rollout goes about its hosts', () => {
+  const window = 'window: { days: [fri, mon, fri], from: 22:00, to: 04:00 }';
+  const text = `${changed('fra: {}', `fra: { timezone: Europe/Berlin, ${window} }`)}
+rollout:
+  canary: 1
+  waves: { perSite: 25%, sites: 1 }
+  soak: 5m
+  approval: { before: rest }
+  budget: 10%
+  onFailure: rollback
+`;
+  const { sites, rollout } = parse(text).cluster;
+  expect(sites.fra).toEqual({ timezone: 'Europe/Berlin', window: { days: [1, 5], from: '22:00', to: '04:00' } });
+  expect(rollout).toEqual({
+    canary: 1,
+    waves: { perSite: '25%', sites: 1 },
+    soak: 300_000,
+    approval: { before: 'rest', expires: 86_400_000 },
+    budget: '10%',
+    onFailure: 'rollback',
+  });
+});
+
 it('takes no passphrase of the key for all with the key of one host, and sudo of its own', () => {
   const text = changed(
     '  password: { env: TOY_PASSWORD }',
@@ -212,6 +235,78 @@ it.each([
     'a time zone that is none',
     changed('Europe/Amsterdam', 'Europe/Amsterdm'),
     ['6 sites.ams.timezone: wants an IANA time zone such as Europe/Amsterdam'],
+  ],
+  [
+    'a window without a time zone',
+    changed('fra: {}', 'fra: { window: { from: 22:00, to: 04:00 } }'),
+    ["7 sites.fra.window: wants the site's time zone beside it, such as timezone: Europe/Amsterdam"],
+  ],
+  [
+    'a window by a time zone that is none',
+    changed('fra: {}', 'fra: { timezone: CEST/Frankfurt, window: { from: 22:00, to: 04:00 } }'),
+    ['7 sites.fra.timezone: wants an IANA time zone such as Europe/Amsterdam'],
+  ],
+  [
+    'a window on days and at times that are none',
+    changed('fra: {}', 'fra: { timezone: UTC, window: { days: [mon, wen], from: 9:00, to: 24:00 } }'),
+    [
+      '7 sites.fra.window.days[1]: wants "sun" or "mon" or "tue" or "wed" or "thu" or "fri" or "sat", not "wen"; did you mean "wed"?',
+      '7 sites.fra.window.from: wants a time from 00:00 to 23:59, such as 22:00',
+      '7 sites.fra.window.to: wants a time from 00:00 to 23:59, such as 22:00',
+    ],
+  ],
+  [
+    'a window that never opens',
+    changed('fra: {}', 'fra: { timezone: UTC, window: { days: [], from: 09:00, to: 17:00 } }'),
+    ['7 sites.fra.window.days: is empty: wants at least 1'],
+  ],
+  ...['0', '-1', '1.5', '0%', '120%', '5.5%', '"25"', 'all', 'true'].map((amount): [string, string, string[]] => [
+    `waves of ${amount}`,
+    `${TOY}rollout: { waves: { perSite: ${amount} } }\n`,
+    ['26 rollout.waves.perSite: wants a whole number of at least 1, or a percentage from 1% to 100% such as 25%'],
+  ]),
+  ['waves of nothing', `${TOY}rollout: { waves: {} }\n`, ['26 rollout.waves: wants perSite, sites or both']],
+  ...['-1', '101%', 'some'].map((budget): [string, string, string[]] => [
+    `a budget of ${budget}`,
+    `${TOY}rollout: { budget: ${budget} }\n`,
+    ['26 rollout.budget: wants a whole number, or a percentage from 0% to 100% such as 10%'],
+  ]),
+  ...['90', '0s', '5 m', '1h30m', '-5m'].map((soak): [string, string, string[]] => [
+    `a soak of ${soak}`,
+    `${TOY}rollout: { canary: 1, soak: ${soak} }\n`,
+    ['26 rollout.soak: wants a duration such as 90s, 5m, 24h or 2d'],
+  ]),
+  [
+    'a soak between waves that there are not',
+    `${TOY}rollout: { soak: 5m }\n`,
+    ['26 rollout.soak: warning: is never waited for: all hosts go at once. Say rollout.canary or rollout.waves'],
+  ],
+  [
+    'an approval of the rest of all',
+    `${TOY}rollout: { approval: { before: rest } }\n`,
+    [
+      '26 rollout.approval.before: there is no rest: all hosts go at once. Say rollout.canary or rollout.waves, or before: start',
+    ],
+  ],
+  [
+    'an approval that does not say of what',
+    `${TOY}rollout: { approval: {} }\n`,
+    ['26 rollout.approval.before: is missing: wants "start" or "rest"'],
+  ],
+  [
+    'an approval that is waited for too long',
+    `${TOY}rollout: { approval: { before: start, expires: 900d } }\n`,
+    ['26 rollout.approval.expires: is too long: wants at most 30d'],
+  ],
+  ...['3', '100%'].map((canary): [string, string, string[]] => [
+    `a canary of ${canary} where there are 3`,
+    `${TOY}rollout: { canary: ${canary} }\n`,
+    ['26 rollout.canary: warning: is every host there is: no other follows it'],
+  ]),
+  [
+    'an unknown thing to do after a failure',
+    `${TOY}rollout: { onFailure: stop }\n`,
+    ['26 rollout.onFailure: wants "pause" or "rollback" or "continue", not "stop"'],
   ],
   [
     'a wrong apiVersion',

@@ -14,7 +14,9 @@ import {
   networkRules,
   placementRules,
   roleRules,
+  rolloutRules,
   siteRules,
+  windowRules,
 } from './rules.ts';
 import { clusterSchema, jsonSchema } from './schema.ts';
 import { readSource, type Source } from './source.ts';
@@ -59,18 +61,19 @@ function findings(value: unknown, roles: readonly Role[]): readonly Finding[] {
 
 /** What is wrong between values that are each right by themselves. */
 function rules(pieces: Pieces, roles: readonly Role[]): readonly Finding[] {
-  const { sites, access, hosts, sections, network } = pieces;
+  const { sites, access, hosts, sections, rollout, network } = pieces;
   const found = [
     ...identityRules(hosts, access ?? {}),
-    ...(sites ? siteRules(hosts, Object.keys(sites)) : []),
+    ...(sites ? [...siteRules(hosts, Object.keys(sites)), ...windowRules(sites)] : []),
     ...(access ? credentialRules(hosts, access) : []),
     ...(network ? networkRules(network.value, network.path, hosts) : []),
+    ...(rollout ? rolloutRules(rollout, pieces.complete ? hosts.length : Infinity) : []),
     ...(pieces.complete ? placementRules(hosts, sections, roles) : []),
   ];
   // Roles may trust what they are given, so they are not asked before it is right.
-  if (found.length > 0 || !pieces.complete || !network || !sites) return found;
+  if (found.some(({ severity }) => severity === 'error') || !pieces.complete || !network || !sites) return found;
   const numbered = hosts.map(({ at, host }) => ({ ...hostOf(host, access ?? {}), index: at }));
-  return roleRules({ cluster: '', sites, hosts: numbered, network: network.value, sections }, roles);
+  return [...found, ...roleRules({ cluster: '', sites, hosts: numbered, network: network.value, sections }, roles)];
 }
 
 function assemble(value: unknown, roles: readonly Role[]): Cluster {
@@ -81,7 +84,7 @@ function assemble(value: unknown, roles: readonly Role[]): Cluster {
   const ofRoles = used({ sections }, roles).map((role) => role.secrets?.(sections[role.name]) ?? {});
   return {
     name: metadata.name,
-    sites: z.record(z.string(), z.object({ timezone: z.string().exactOptional() })).parse(sites),
+    sites,
     hosts: hosts.map((host) => hostOf(host, access)),
     network: network.value,
     sections,

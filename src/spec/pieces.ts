@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { type Layout, sectionPath } from '../roles/context.ts';
 import type { Network } from '../roles/network.ts';
-import type { Role, Site } from '../roles/role.ts';
+import type { Role } from '../roles/role.ts';
 import { Access, Host } from './cluster.ts';
+import { Rollout } from './rollout.ts';
 
 /** A host that could be read, with its place in the list. */
 export interface Placed {
@@ -15,17 +16,21 @@ export interface Placed {
  * so that all that is wrong is said at once. What the schema complains of is missing here.
  */
 export interface Pieces {
-  readonly sites?: Readonly<Record<string, Site>>;
+  readonly sites?: z.infer<typeof Sites>;
   readonly access?: Access;
   readonly hosts: readonly Placed[];
   readonly sections: Layout['sections'];
+  readonly rollout?: Rollout;
   readonly network?: { readonly path: readonly string[]; readonly value: Network };
   /** No host and no section was left out. */
   readonly complete: boolean;
 }
 
 const Top = z.record(z.string(), z.unknown());
-const Sites = z.record(z.string(), z.object({ timezone: z.string().exactOptional() }).catch({}));
+const Sites = z.record(
+  z.string(),
+  z.object({ timezone: z.string().exactOptional(), window: z.unknown().exactOptional() }).catch({}),
+);
 
 /** Reads each part of the file by itself. */
 export function readPieces(value: object, roles: readonly Role[]): Pieces {
@@ -45,6 +50,7 @@ export function readPieces(value: object, roles: readonly Role[]): Pieces {
   return {
     ...present('sites', Sites.safeParse(top.sites).data),
     ...present('access', Access.safeParse(top.access ?? {}).data),
+    ...present('rollout', Rollout.safeParse(top.rollout ?? {}).data),
     ...present('network', networkOf(read)),
     hosts,
     sections: Object.fromEntries(read.map(({ role, config }) => [role.name, config])),

@@ -3,8 +3,9 @@ import { contexts, type Layout, sectionPath, used } from '../roles/context.ts';
 import type { Network } from '../roles/network.ts';
 import type { Problem, Role } from '../roles/role.ts';
 import type { Access, Host } from './cluster.ts';
-import type { Placed } from './pieces.ts';
+import type { Pieces, Placed } from './pieces.ts';
 import { suggestion } from './problem.ts';
+import type { Rollout } from './rollout.ts';
 
 /** What is wrong with a value, by its path from the top of the file. */
 export type Finding = Problem;
@@ -24,6 +25,37 @@ export function siteRules(hosts: readonly Placed[], sites: readonly string[]): r
     .map(({ at, host: { site } }) =>
       error(['hosts', at, 'site'], `unknown site "${site}"${suggestion(site, sites) || known(sites)}`),
     );
+}
+
+/** Windows are by a clock that is known. */
+export function windowRules(sites: NonNullable<Pieces['sites']>): readonly Finding[] {
+  return Object.entries(sites)
+    .filter(([, { timezone, window }]) => window !== undefined && timezone === undefined)
+    .map(([site]) =>
+      error(['sites', site, 'window'], "wants the site's time zone beside it, such as timezone: Europe/Amsterdam"),
+    );
+}
+
+/** What is asked for between waves needs waves. `hosts`: how many there are. */
+export function rolloutRules({ canary, waves, soak, approval }: Rollout, hosts: number): readonly Finding[] {
+  const isEmpty = waves !== undefined && waves.perSite === undefined && waves.sites === undefined;
+  const isCut = canary !== undefined || (waves !== undefined && !isEmpty);
+  const isAll = canary === '100%' || (typeof canary === 'number' && canary >= hosts);
+  return [
+    ...(isEmpty ? [error(['rollout', 'waves'], 'wants perSite, sites or both')] : []),
+    ...(approval?.before === 'rest' && !isCut
+      ? [
+          error(
+            ['rollout', 'approval', 'before'],
+            'there is no rest: all hosts go at once. Say rollout.canary or rollout.waves, or before: start',
+          ),
+        ]
+      : []),
+    ...(soak !== undefined && !isCut
+      ? [warning(['rollout', 'soak'], 'is never waited for: all hosts go at once. Say rollout.canary or rollout.waves')]
+      : []),
+    ...(isAll ? [warning(['rollout', 'canary'], 'is every host there is: no other follows it')] : []),
+  ];
 }
 
 /** Every host can be logged in to. */
@@ -147,3 +179,4 @@ function canonical(address: string): string {
 const known = (names: readonly string[]) =>
   names.length > 0 && names.length <= 10 ? `; there are ${names.join(', ')}` : '';
 const error = (path: Finding['path'], message: string): Finding => ({ severity: 'error', path, message });
+const warning = (path: Finding['path'], message: string): Finding => ({ severity: 'warning', path, message });

@@ -83,7 +83,7 @@ export class HostKeyChanged extends SshError {
     super(
       place,
       `shows the host key ${shown}, not ${expected}`,
-      'If the host was rebuilt on purpose, put its new key into the spec; otherwise somebody stands in between.',
+      `If the host was rebuilt on purpose, accept its key: farweave hostkeys accept ${place.name} (one that the spec names is changed there). If not, somebody stands in between.`,
     );
     this.expected = expected;
     this.shown = shown;
@@ -155,7 +155,7 @@ export class TimedOut extends SshError {
     super(
       place,
       what,
-      'See the log for what it waited for, or give the step more time.',
+      'See the log for what it waited for; once that is there, try again.',
       log === undefined ? {} : { log },
     );
   }

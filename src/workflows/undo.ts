@@ -1,24 +1,37 @@
 import { sleep } from '@temporalio/workflow';
 import { type HostSpec, waves } from '../plan/plan.ts';
+import { apart } from '../plan/policy.ts';
 import type { Account } from './account.ts';
-import { clipped, failureOf, settled, undone } from './activity.ts';
+import { clipped, type Failed, failureOf, settled, undone } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
+import { forbids, servedBy, serves, type Watched, watchedBy } from './guards.ts';
 
 /**
- * Takes back what was changed, stage by stage in reverse and in the order of the stage.
+ * Takes back what was changed, stage by stage in reverse, in the order of the stage and under the gates of the way forward.
  * One host that cannot be undone must not leave the others half done: what is left is returned, a line each.
  */
 export async function undo(input: SiteInput, account: Account): Promise<readonly string[]> {
   const left: string[] = [];
   const gone = new Set<string>();
+  /** Hosts that are left as they are, since the services of the cluster could not spare them. */
+  const held = new Set<string>();
   for (const stage of input.stages.toReversed()) {
-    const touched = input.hosts.filter((host) => account.wasTouched(host.name, stage));
+    const touched = input.hosts.filter((host) => account.wasTouched(host.name, stage) && !held.has(host.name));
     if (stage.irreversible !== undefined) {
       left.push(...touched.map((host) => `${stage.operation} on ${host.name}: ${stage.irreversible}`));
       continue;
     }
-    for (const wave of wavesOf(stage, touched, account))
+    const watched = watching(input, account, stage, touched);
+    const { parts, forbidden } = wavesOf(stage, touched, account, watched);
+    for (const [n, wave] of parts.entries()) {
       await Promise.all(wave.map((host) => takeBack(input, account, stage, host, { left, gone })));
+      const others = parts.slice(n + 1).flat();
+      const failed = others.length === 0 ? undefined : await unserved(input, account, watched, wave);
+      if (!failed) continue;
+      hold(stage, others, failed.message, { left, held });
+      break;
+    }
+    if (forbidden) hold(stage, forbidden.hosts, forbidden.message, { left, held });
   }
   return left;
 }
@@ -30,12 +43,66 @@ export async function settle(input: SiteInput, account: Account): Promise<void> 
   await Promise.all(reachable.map((host) => settled(input, account, host).catch(() => {})));
 }
 
-function wavesOf(stage: PlacedStage, hosts: readonly HostSpec[], { facts }: Account): readonly (readonly HostSpec[])[] {
-  if (stage.scope === 'host') return [hosts];
-  const names = hosts.map((host) => host.name);
-  const inOrder = waves(stage.order, names, facts).toReversed();
-  return inOrder.map((wave) => hosts.filter((host) => wave.includes(host.name)));
+/** What could be interrupted by taking back a stage: all services by one that disturbs hosts, those of its own role by one with a gate. */
+function watching(
+  { stages }: SiteInput,
+  account: Account,
+  stage: PlacedStage,
+  touched: readonly HostSpec[],
+): readonly Watched[] {
+  const isGated = stage.scope !== 'host' && stage.gate !== undefined;
+  const checks = stages.filter((check) => stage.disrupts || (isGated && roleOf(check) === roleOf(stage)));
+  return watchedBy(checks, servedBy(account), names(touched));
 }
+
+function wavesOf(
+  stage: PlacedStage,
+  hosts: readonly HostSpec[],
+  { facts }: Account,
+  watched: readonly Watched[],
+): {
+  readonly parts: readonly (readonly HostSpec[])[];
+  readonly forbidden?: { hosts: readonly HostSpec[]; message: string };
+} {
+  const order = stage.scope === 'host' ? 'all' : stage.order;
+  const inOrder = waves(order, names(hosts), facts).toReversed();
+  const named = (some: readonly string[]) => hosts.filter((host) => some.includes(host.name));
+  // Waves of nobody too: a replay of what began before there were guards counts them.
+  if (watched.length === 0) return { parts: inOrder.map(named) };
+  const cut = inOrder.map((wave) => apart(wave, watched));
+  const parts = cut.flatMap(({ parts }) => parts.map(named));
+  const held = cut.flatMap((wave) => wave.held);
+  if (held.length === 0) return { parts };
+  return { parts, forbidden: { hosts: named(held), message: forbids(watched, held).message } };
+}
+
+/** Why the next ones must not be touched: one that was taken back does not serve again. */
+async function unserved(
+  input: SiteInput,
+  account: Account,
+  watched: readonly Watched[],
+  wave: readonly HostSpec[],
+): Promise<Failed | undefined> {
+  const asked = watched.flatMap(({ check, hosts }) =>
+    wave.filter(({ name }) => hosts.includes(name)).map((host) => serves(input, account, check, host)),
+  );
+  return (await Promise.all(asked)).find((failed) => failed !== undefined);
+}
+
+function hold(
+  stage: PlacedStage,
+  hosts: readonly HostSpec[],
+  why: string,
+  { left, held }: { readonly left: string[]; readonly held: Set<string> },
+): void {
+  for (const { name } of hosts) {
+    held.add(name);
+    left.push(`undo of ${stage.operation} on ${name}, and of what came before it there: ${why}`);
+  }
+}
+
+const names = (hosts: readonly HostSpec[]) => hosts.map(({ name }) => name);
+const roleOf = ({ operation }: PlacedStage) => operation.slice(0, operation.indexOf('.'));
 
 async function takeBack(
   input: SiteInput,

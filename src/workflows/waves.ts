@@ -1,10 +1,9 @@
-import type { HostSpec } from '../plan/plan.ts';
-import { apart, type Guard, resized } from '../plan/policy.ts';
+import { apart, resized } from '../plan/policy.ts';
 import type { Account } from './account.ts';
-import { converged, failureOf } from './activity.ts';
 import type { Bulletin } from './bulletin.ts';
 import type { Conduct } from './conduct.ts';
 import type { PlacedStage, RolloutInput } from './contract.ts';
+import { forbids, servedBy, serves, type Watched, watchedBy } from './guards.ts';
 import type { Sites } from './sites.ts';
 
 /** What takes part in a rollout. */
@@ -26,6 +25,7 @@ export async function runInWaves(course: Course, segment: number, stages: readon
   let left = input.plan.policy?.waves ?? [all];
   let size: number | undefined;
   for (let n = 0; left.length > 0 && account.stopped === undefined; n++) {
+    if (n > 0 && sites.isBusy(stages, left[0])) await beforeWave(course);
     if (conduct.batch !== size) {
       size = conduct.batch;
       left = recut(course, left, n, size!);
@@ -33,13 +33,12 @@ export async function runInWaves(course: Course, segment: number, stages: readon
     const [wave = [], ...others] = left;
     left = others;
     const isOne = n === 0 && left.length === 0;
+    if (account.stopped !== undefined) break;
+    if (!isOne && !sites.isBusy(stages, wave)) {
+      await sites.run(`${segment}.${n + 1}`, stages, wave); // to note that nothing was to be done
+      continue;
+    }
     if (!isOne) {
-      if (!sites.isBusy(stages, wave)) {
-        await sites.run(`${segment}.${n + 1}`, stages, wave); // to note that nothing was to be done
-        continue;
-      }
-      if (n > 0) await beforeWave(course);
-      if (account.stopped !== undefined) break;
       bulletin.wave = { number: n + 1, of: n + 1 + left.length, hosts: wave };
       bulletin.become('rolling', `wave ${n + 1} of ${n + 1 + left.length}: ${titles(stages)}`);
     }
@@ -70,69 +69,40 @@ function recut({ input }: Course, waves: readonly (readonly string[])[], n: numb
 
 async function runInParts(course: Course, id: string, stages: readonly PlacedStage[], wave: readonly string[]) {
   const { account, sites } = course;
-  const guards = guardsOf(course, stages, wave);
-  if (guards.length === 0) return await sites.run(id, stages, wave);
-  const { parts, held } = apart(wave, guards);
+  const watched = watchedBy(sites.stages(), servedBy(account), disturbed(course, stages, wave));
+  const { parts, held } = apart(wave, watched);
   for (const [n, part] of parts.entries()) {
     if (account.stopped !== undefined) return;
     await sites.run(parts.length === 1 ? id : `${id}.${n + 1}`, stages, part);
     // Those that follow may be the last that still serve.
     const isLast = n === parts.length - 1 && held.length === 0;
-    if (!isLast) await Promise.all(guards.map((guard) => allWell(course, guard, part)));
+    if (!isLast) await Promise.all(watched.map((guard) => allServe(course, guard, part)));
   }
   const [first] = held;
-  const guard = guards.find(({ spare, hosts }) => spare < 1 && first !== undefined && hosts.includes(first));
-  if (first === undefined || !guard || account.stopped !== undefined) return;
-  const message = `${guard.stage.operation} on ${first}: ${guard.away.join(', ')} cannot be reached, so none of ${held.join(', ')} may be disturbed`;
-  const hint = 'Bring back the hosts that are away, or leave out those that would be disturbed.';
-  const failed = { type: 'GateClosed', message, hint, cancelled: false };
-  account.fail(first, guard.stage, failed, { onFailure: 'pause', alone: true });
+  if (first === undefined || account.stopped !== undefined) return;
+  account.fail(first, undefined, forbids(watched, held), { onFailure: 'pause', alone: true });
 }
 
-/** A check that tells how many of its hosts may be away, as it concerns hosts that are about to be disturbed. */
-interface Watched extends Guard {
-  readonly stage: PlacedStage;
-  /** Hosts of it that are away already. */
-  readonly away: readonly string[];
-}
-
-/** Only hosts that served when they were asked last can be disturbed, and only by work that is still to be done there. */
-function guardsOf({ account, sites }: Course, stages: readonly PlacedStage[], wave: readonly string[]): Watched[] {
+/** Hosts on which something is still to be done that may interrupt what serves there. */
+function disturbed({ account }: Course, stages: readonly PlacedStage[], wave: readonly string[]): readonly string[] {
   const disturbing = stages.filter((stage) => stage.disrupts === true);
-  const isDisturbed = (host: string) =>
+  const isDue = (host: string) =>
     disturbing.some((stage) => stage.hosts.includes(host) && !account.isSettled(host, stage, account.changed > 0));
-  const disturbed = wave.filter((host) => !account.parked.has(host) && isDisturbed(host));
-  if (disturbed.length === 0) return [];
-  return sites.stages().flatMap((stage) => {
-    if (stage.spare === undefined) return [];
-    const hosts = disturbed.filter((host) => account.saidYes(host, stage));
-    const away = stage.hosts.filter((host) => account.parked.has(host));
-    return hosts.length === 0 ? [] : [{ stage, hosts, away, spare: stage.spare - away.length }];
-  });
+  return wave.filter((host) => !account.parked.has(host) && isDue(host));
 }
 
 /** Waits until those that were disturbed serve again. */
-async function allWell(course: Course, { stage, hosts }: Watched, part: readonly string[]): Promise<void> {
+async function allServe(course: Course, { check, hosts }: Watched, part: readonly string[]): Promise<void> {
   const { input, account, sites } = course;
+  const ground = sites.input([check]);
   const done = input.plan.hosts.filter(({ name }) => part.includes(name) && hosts.includes(name));
   const going = done.filter(({ name }) => account.goes(name) && account.dirty.has(name));
-  await Promise.all(going.map((host) => isWell(course, sites.input([stage]), stage, host)));
-}
-
-async function isWell(
-  { account }: Course,
-  ground: ReturnType<Sites['input']>,
-  stage: PlacedStage,
-  host: HostSpec,
-): Promise<void> {
-  const call = { host, type: 'host.gate', stages: [{ ...stage, id: `${stage.id}.gate` }] };
-  const does = `wait for ${stage.operation}`;
-  try {
-    await converged(ground, account, { ...call, does, id: `${stage.operation} (gate)` });
-  } catch (error) {
-    const failed = failureOf(error, `gate ${stage.operation} on ${host.name}`);
-    account.fail(host.name, stage, failed, { onFailure: 'pause', alone: true });
-  }
+  await Promise.all(
+    going.map(async (host) => {
+      const failed = await serves(ground, account, check, host);
+      if (failed) account.fail(host.name, check, failed, { onFailure: 'pause', alone: true });
+    }),
+  );
 }
 
 const titles = (stages: readonly PlacedStage[]) => stages.map((stage) => stage.title).join(', ');

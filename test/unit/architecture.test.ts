@@ -14,11 +14,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   roles: ['ssh/command', 'zod'],
   ssh: ['ssh2', 'zod', 'node:'],
   'ssh/command': ['node:crypto'],
-  workflows: ['@temporalio/workflow', '@temporalio/common', 'plan/plan', 'plan/pack'],
+  // Of the plan only arithmetic, which is the same in every replay.
+  workflows: ['@temporalio/workflow', '@temporalio/common', 'plan/plan', 'plan/pack', 'plan/policy'],
   activities: [
     'roles',
     'ssh',
     'plan/plan',
+    // Time zones change by law: that is asked as a fact of the world, and stands in histories as an answer.
+    'plan/window',
     'zod',
     'age-encryption',
     '@temporalio/activity',

@@ -48,6 +48,38 @@ it('gives every operation of the roles a place in a plan of theirs', () => {
   expect(idle, 'an operation that no stage and no gate uses').toEqual([]);
 });
 
+it('knows what may interrupt what serves on a host', () => {
+  // Not joining the mesh: a host that waited for its turn would keep all others from reaching it.
+  expect(plan.stages.filter(({ disrupts }) => disrupts).map(({ operation }) => operation)).toEqual([
+    'system.upgrade',
+    'docker.install',
+    'docker.configure',
+    'docker.network',
+    'mongodb.start',
+    'nodebb.start',
+  ]);
+});
+
+it.each([
+  [1, 1, 1],
+  [2, 1, 1],
+  [3, 1, 1],
+  [4, 1, 1],
+  [5, 1, 2],
+  [7, 1, 3],
+])('of %i hosts can spare %i of the replica set, and %i that serve the forum', (count, members, serving) => {
+  const hosts = Array.from({ length: count }, (_, n) => ({
+    ...cluster.hosts[0]!,
+    name: `vm${n}`,
+    address: `h${n}.test`,
+  }));
+  const { stages } = compilePlan({ ...cluster, hosts }, { indexes: {} });
+  expect(stages.filter(({ spare }) => spare !== undefined).map(({ operation, spare }) => [operation, spare])).toEqual([
+    ['mongodb.healthy', members],
+    ['nodebb.serving', serving],
+  ]);
+});
+
 it('makes from `farweave init` a cluster that can be planned', () => {
   const text = initialCluster(['vagrant@10.0.0.1', 'vagrant@10.0.0.2', 'vagrant@10.0.0.3'], { name: 'first' });
   const { stages } = compilePlan(parseCluster(text, { file: 'cluster.yaml' }).cluster, { indexes: {} });

@@ -17,6 +17,8 @@ const Shown = z.object({
 export const network = operation('docker.network', Args, {
   brief: true,
   publishes: [],
+  // Made anew, it is away for whoever is on it.
+  disrupts: true,
   undo: () => sh`docker network rm ${BRIDGE} || :`,
   probe: () => sh`if ! systemctl is-active -q docker; then echo 'Docker does not run'; exit 0; fi
 timeout 20 docker network inspect --format ${'{{json .}}'} ${BRIDGE} 2>/dev/null || echo 'no such network'`,

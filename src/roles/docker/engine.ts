@@ -58,6 +58,8 @@ const NAME = 'docker.install';
 export const install = operation(NAME, z.object({ source: Source }), {
   timeout: 1_200_000,
   publishes: [],
+  // What is missing beside an engine that runs may bring a newer one, and dpkg restarts it.
+  disrupts: true,
   undo: 'restore',
   restored: () => purgingAdded(NAME),
   probe: (_, { source }) => sh`${installed(PACKAGES[source])}
@@ -89,6 +91,8 @@ const KEEPS_A_COPY = ['# Written by Farweave.', '[Service]', `ExecStartPre=-/bin
 
 export const configure = operation('docker.configure', z.object({ daemon: z.record(z.string(), z.json()) }), {
   publishes: [],
+  // A daemon that was started without live-restore takes its containers along.
+  disrupts: true,
   undo: 'restore',
   restored: () => sh`systemctl daemon-reload
 if command -v dockerd > /dev/null; then systemctl reset-failed docker || :; systemctl restart docker; fi`,

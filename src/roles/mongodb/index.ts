@@ -149,7 +149,8 @@ function stages(config: Config, context: Context): readonly Stage[] {
     set.admin.over(on, 'have the admin user', { port }, together),
     set.members.over(on, 'add missing members', replicas, once),
     set.writeConcern.over(on, 'set the write concern', { port, writeConcern }, once),
-    health.healthy.over(on, 'wait for the replica set', replicas, together),
+    // Never two voting members down at once: of three that is the majority gone, of more the margin for an accident.
+    health.healthy.over(on, 'wait for the replica set', replicas, { ...together, spare: 1 }),
   ];
 }
 

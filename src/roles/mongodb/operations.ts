@@ -58,6 +58,8 @@ export const keyFile = operation('mongodb.keyFile', z.object({}), {
 
 export const start = operation('mongodb.start', Member, {
   publishes: [],
+  // A container that was made from something else is stopped first.
+  disrupts: true,
   undo: 'restore',
   restored: (host, member) => remakingContainer(containerOf(host, member)),
   probe: (host, member) => findingContainer(containerOf(host, member)),

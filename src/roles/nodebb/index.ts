@@ -116,7 +116,11 @@ function stages(config: Config, context: Context): readonly Stage[] {
       on,
       'wait for NodeBB to answer',
       { url, port },
-      { barrier: { scope: 'cluster', on: 'each', order: 'all' } },
+      // A majority goes on serving; of two, one.
+      {
+        spare: Math.max(1, Math.floor((on.length - 1) / 2)),
+        barrier: { scope: 'cluster', on: 'each', order: 'all' },
+      },
     ),
     replicated.over(
       on,

@@ -95,6 +95,8 @@ export const build = operation('nodebb.build', Forum, {
 
 export const start = operation('nodebb.start', Forum, {
   publishes: [],
+  // A container that was made from something else is stopped first.
+  disrupts: true,
   undo: 'restore',
   restored: (host, forum) => remakingContainer(containerOf(host, forum)),
   probe: (host, forum) => findingContainer(containerOf(host, forum)),

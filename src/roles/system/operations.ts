@@ -55,6 +55,8 @@ const PINS = '/run/farweave-preferences';
 export const upgrade = operation('system.upgrade', z.object({}), {
   timeout: 3_600_000,
   publishes: [],
+  // Packages restart the services that they bring, and libc's or systemd's those of others.
+  disrupts: true,
   undo: { irreversible: 'packages cannot be downgraded' },
   probe: () => sh`waiting=$(apt-get -s -o Debug::NoLocking=true --with-new-pkgs upgrade) || exit
 printf '%s\n' "$waiting" | sed -n 's/^Inst \([^ ]*\) .*/\1/p'`,

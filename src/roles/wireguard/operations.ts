@@ -49,7 +49,8 @@ const UNIT = `wg-quick@${MESH_INTERFACE}.service`;
 const LINK = `/etc/systemd/system/multi-user.target.wants/${UNIT}`;
 
 /**
- * The tunnel to every host whose key is known. The file is written last, once the interface has what it says,
+ * The tunnel to every host whose key is known. It may be away for a moment, yet hosts need not take turns: who waited
+ * for its turn would keep all others from reaching it. The file is written last, once the interface has what it says,
  * so that a script that is cut short is not taken for one that ended.
  */
 export const join = operation('wireguard.join', Mesh, {
