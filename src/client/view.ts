@@ -69,10 +69,11 @@ export function leftOut({ parked, problems }: Pick<Progress, 'parked' | 'problem
   return parked.filter((host) => named.has(host));
 }
 
-/** Hosts on which something has failed that stands in the way. */
+/** Hosts on which something has failed that stands in the way; where it is that too many are away, those. */
 export function failedHosts({ parked, problems }: Pick<Progress, 'parked' | 'problems'>): readonly string[] {
-  const hosts = problems.map(({ host }) => host).filter((host) => host !== '' && !parked.includes(host));
-  return [...new Set(hosts)];
+  const failed = problems.filter(({ host, type }) => host !== '' && type !== 'Skipped').map(({ host }) => host);
+  const present = failed.filter((host) => !parked.includes(host));
+  return [...new Set(present.length > 0 ? present : failed)];
 }
 
 /** State of one step. */
