@@ -83,7 +83,7 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
       generation: generation(stage),
       timeout: stage.timeout,
     })),
-    facts: { ...pick(known, needs), ...keyOf(host, account.facts) },
+    facts: { ...keyOf(host, account.facts), ...pick(known, needs) },
     sealed: pick(sealed, names),
   };
 }

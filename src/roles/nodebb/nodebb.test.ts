@@ -245,13 +245,21 @@ describe('nodebb.replicated', () => {
     ['not seen somewhere', { blind: ['vm2'] }, { is: 'no', now: 'not read on vm2' }],
     ['not written', { trouble: 'the forum refuses' }, { is: 'unknown', why: 'the forum refuses' }],
   ])('judges a topic %s', (_, seen, verdict) => {
-    expect(replicated.judge(look(seen), machine(0), args, {})).toMatchObject(verdict);
+    expect(replicated.judge(look(seen), machine(0), args, { 'host.key': {} })).toMatchObject(verdict);
   });
 
+  function bases(keys: Readonly<Record<string, string>>) {
+    const probe = replicated.probe(machine(1), args, { 'host.key': keys });
+    return [...('text' in probe ? probe.text : '').matchAll(/"base":"([^"]+)"/g)].map(([, base]) => base);
+  }
+
   it('reads through all hosts but the one that wrote, in the mesh', () => {
-    const probe = replicated.probe(machine(1), args, {});
-    const bases = [...('text' in probe ? probe.text : '').matchAll(/"base":"([^"]+)"/g)].map(([, base]) => base);
-    expect(bases).toEqual(['http://10.200.0.20:4567', 'http://10.200.2.20:4567']);
+    const [vm0, vm1, vm2] = ['SHA256:a', 'SHA256:b', 'SHA256:c'] as const;
+    expect(bases({ vm0, vm1, vm2 })).toEqual(['http://10.200.0.20:4567', 'http://10.200.2.20:4567']);
+  });
+
+  it('asks no host that the rollout does without', () => {
+    expect(bases({ vm0: 'SHA256:a', vm1: 'SHA256:b', vm2: '' })).toEqual(['http://10.200.0.20:4567']);
   });
 });
 

@@ -14,6 +14,9 @@ const Readers = Forum.extend({
 });
 type Readers = z.infer<typeof Readers>;
 
+/** The fact of every host that has been met: its key. Empty for those that the rollout does without. */
+const SEEN = 'host.key';
+
 const Report = z.object({ trouble: z.string().optional(), blind: z.array(z.string()).default([]) });
 
 /** Proof of the whole: what is written through one host is read through all others. The topic is purged afterwards. */
@@ -21,7 +24,8 @@ export const replicated = operation('nodebb.replicated', Readers, {
   kind: 'check',
   publishes: [],
   timeout: 180_000,
-  probe: (host, forum) => running(forum, verification(host, forum)),
+  needs: [SEEN],
+  probe: (host, forum, facts) => running(forum, verification(host, forum, facts[SEEN])),
   judge: (output) => {
     const { data } = Report.safeParse(said(output));
     if (data === undefined) return unknown(lastLine(output.stderr) || 'the probe said nothing');
@@ -30,11 +34,11 @@ export const replicated = operation('nodebb.replicated', Readers, {
   },
 });
 
-function verification(host: HostSpec, forum: Readers): Text {
+function verification(host: HostSpec, forum: Readers, seen: Readonly<Record<string, string>> = {}): Text {
   const { modern } = traits(forum);
   const at = { url: forum.url, port: listens(forum) };
   const readers = Object.entries(forum.readers)
-    .filter(([name]) => name !== host.name)
+    .filter(([name]) => name !== host.name && seen[name] !== '')
     .map(([name, index]) => ({ name, base: front(address(forum.network, { index }, SLOTS.nodebb), at) }));
   return text`const http = require('http');
 const base = ${JSON.stringify(front('127.0.0.1', at))}, readers = ${JSON.stringify(readers)};
