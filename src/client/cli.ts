@@ -81,7 +81,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-function build(wrap: Run, io: Io): Command {
+/** All commands; `wrap` makes an action of what each does. */
+export function build(wrap: Run, io: Io): Command {
   const program = new Command('farweave')
     .description('Rolls clusters out over SSH as durable Temporal workflows: plan, apply, crash, go on.')
     .version(version())

@@ -54,7 +54,9 @@ function choices({ plan, progress }: View): readonly (readonly [command: string,
   return [
     ['resume', 'try again, once what is wrong has been put right'],
     ...(host ? [[`retry ${host}`, `try again on ${host} only${more}`] as const] : []),
-    ...(host && left > 1 && !progress.parked.includes(host) ? [[`skip ${host}`, `leave ${host} out; the others go on`] as const] : []),
+    ...(host && left > 1 && !progress.parked.includes(host)
+      ? [[`skip ${host}`, `leave ${host} out; the others go on`] as const]
+      : []),
     ['rollback', 'take back what this rollout has changed'],
     ['cancel', 'end it, and leave everything as it is'],
   ];
