@@ -5,7 +5,6 @@ import {
   type Control,
   type ControlReply,
   type Controls,
-  controlUpdate,
   pauseSignal,
   progressQuery,
   REFUSED,
@@ -251,6 +250,7 @@ function guarded(name: string, more: Partial<Plan> = {}): Plan {
   const stages = plan.stages.map((stage) => {
     const { afterChange: _, ...rest } = stage;
     if (stage.operation === 'db.healthy') return { ...rest, spare: 1 };
+    if (stage.operation === 'db.label') return { ...stage, gate: { operation: 'db.healthy', args: {}, secrets: [] } };
     return stage.operation === 'pkg.install' ? { ...stage, disrupts: true as const } : stage;
   });
   return { ...plan, stages };
