@@ -30,7 +30,7 @@ it.each<[Error, FailureType, RegExp, Partial<FailureDetail>?]>([
   [failure('StateUnknown', 'no answer'), 'StateUnknown', /Nothing was changed/],
   [failure('GateClosed', 'down, not up'), 'GateClosed', /No further host was touched/],
   [failure('UnknownOperation', 'what?'), 'UnknownOperation', /upgrade the workers/],
-  [failure('InvalidArguments', 'what?'), 'InvalidArguments', /upgrade the workers/],
+  [failure('InvalidArguments', 'what?'), 'InvalidArguments', /to the same version/],
   [new TypeError('a fault'), 'Unexpected', /log of the worker/],
 ])('classifies %s, and says what to do', (error, type, todo, more = {}) => {
   const classified = classify(error, 'pkg.install on vm1');

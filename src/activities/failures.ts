@@ -22,8 +22,6 @@ const CLASSES: Readonly<Record<SshErrorCode, Readonly<{ type: FailureType; ended
 /** By convention scripts of roles end with these exit codes: EX_TEMPFAIL where another holds the package manager, and 28 (ENOSPC). */
 const EXIT_CODES: Readonly<Record<number, FailureType>> = { 75: 'PackageManagerLocked', 28: 'NoSpace' };
 
-const UPGRADE = 'The plan is newer than the workers: upgrade the workers.';
-
 /** What to do about a failure, where whoever found it does not know better. */
 const HINTS: Readonly<Record<FailureType, string>> = {
   Unreachable: 'Check that the host is up and that sshd listens where the spec says.',
@@ -36,8 +34,8 @@ const HINTS: Readonly<Record<FailureType, string>> = {
   StateUnknown:
     'Nothing was changed, since the question failed: see that what is asked runs on this host, then try again.',
   GateClosed: 'No further host was touched: bring this one back to health, then try again.',
-  UnknownOperation: UPGRADE,
-  InvalidArguments: UPGRADE,
+  UnknownOperation: 'The plan is newer than the workers: upgrade the workers.',
+  InvalidArguments: 'Plan and workers do not fit together: bring both to the same version, and apply again.',
   Superseded: 'Somebody else has begun a newer rollout: watch that one.',
   Unexpected: 'This was not foreseen: the log of the worker has more.',
 };

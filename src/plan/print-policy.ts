@@ -1,5 +1,5 @@
 import { fold, list, many } from './fold.ts';
-import type { Plan, Stage, Window } from './plan.ts';
+import type { HostSpec, Plan, Stage, Window } from './plan.ts';
 
 /** What a plan's policy means for its hosts, in lines by their label. Empty where there is none. */
 export function policyText({
@@ -10,7 +10,7 @@ export function policyText({
   const all = hosts.map(({ name }) => name);
   const width = String(waves.length).length;
   const wave = (names: readonly string[], n: number) =>
-    `${String(n + 1).padStart(width)}  ${fold(names, all)}${canary && n === 0 ? ', the canary' : ''}`;
+    `${String(n + 1).padStart(width)}  ${fold(names, all)}${where(names, hosts)}${canary && n === 0 ? ': the canary' : ''}`;
   const first = canary ? 'the canary' : 'the first wave';
   const point = approval?.before === 'start' ? 'before anything is changed' : `after ${first}`;
   return [
@@ -30,6 +30,14 @@ export function spareText(stage: Stage, stages: readonly Stage[]): readonly stri
     ...(stage.disrupts ? [`may interrupt what serves${numbers}`] : []),
     ...(stage.spare === undefined ? [] : [`at most ${many(stage.spare, 'host')} may be without it at a time`]),
   ];
+}
+
+/** The sites that a wave is at, where there are others. */
+function where(names: readonly string[], hosts: readonly HostSpec[]): string {
+  const sitesOf = (some: readonly HostSpec[]) => [...new Set(some.map(({ site }) => site))];
+  const here = sitesOf(hosts.filter(({ name }) => names.includes(name)));
+  if (sitesOf(hosts).length === 1) return '';
+  return here.length <= 3 ? ` in ${list(here)}` : ` in ${many(here.length, 'site')}`;
 }
 
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];

@@ -70,8 +70,8 @@ it('says in which waves hosts go, and what is waited for', () => {
     windows: { ams: { ...night, days: [1, 2, 4] }, fra: night },
   };
   expect(printPlan({ ...plan, budget: 2, policy })).toContain(`
-Waves     1  vm0, the canary
-          2  vm1, vm2
+Waves     1  vm0 in ams: the canary
+          2  vm1, vm2 in ams and fra
 Soak      5 minutes between a wave that changed something and the next one
 Approval  somebody must agree after the canary, within 1 day
 Windows   ams: work may begin from 22:00 to 04:00 on mon, tue and thu (Europe/Amsterdam)

@@ -19,6 +19,8 @@ interface FailingPolicy {
 /** What a rollout, or one site of it, has come to: what began and changed, what was so already, who is parked, what failed. */
 export class Account extends Attendance {
   facts: Facts;
+  /** What was known before. */
+  readonly known: Facts;
   readonly #settled: PerStep<true>;
   readonly #touched: PerStep<true>;
   readonly #steps: PerStep<StepState>;
@@ -28,6 +30,7 @@ export class Account extends Attendance {
   constructor(ledger: Ledger, dirty: readonly string[] = []) {
     super(ledger);
     this.facts = ledger.facts;
+    this.known = ledger.facts;
     this.#settled = new PerStep(fromPlaces(ledger.settled));
     this.#touched = new PerStep(fromPlaces(ledger.touched));
     this.#steps = new PerStep(ledger.steps);

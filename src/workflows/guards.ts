@@ -4,37 +4,40 @@ import type { Account } from './account.ts';
 import { converged, type Failed, failureOf } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
 
-/** A check that says how many of its hosts may be away at once, as it concerns hosts that are about to be disturbed. */
+/** A service of the cluster that hosts are about to be disturbed of. */
 export interface Watched extends Guard {
+  /** The check that says how many of its hosts may be away at once. */
   readonly check: PlacedStage;
   /** Hosts of it that cannot be reached, and so may be away already. */
   readonly away: readonly string[];
+  /** Hosts of it that have served, and did not pass the check when they were asked. */
+  readonly doubtful: readonly string[];
 }
 
-/** What watches over hosts that are about to be disturbed: only those that served when they were asked can be. */
+/** What watches over hosts that are about to be disturbed. Only what has served can be: a host that is new takes nothing away. */
 export function watchedBy(
   checks: readonly PlacedStage[],
-  { parked, saidYes }: Served,
+  account: Account,
   disturbed: readonly string[],
 ): readonly Watched[] {
   return checks.flatMap((check) => {
     if (check.spare === undefined) return [];
-    const hosts = disturbed.filter((host) => check.hosts.includes(host) && saidYes(host, check));
-    const away = check.hosts.filter((host) => parked.has(host));
-    return hosts.length === 0 ? [] : [{ check, hosts, away, spare: check.spare - away.length }];
+    const isPassed = (host: string) => account.saidYes(host, check);
+    const there = check.hosts.filter((host) => !account.parked.has(host));
+    const doubtful = there.filter((host) => !isPassed(host) && hasServed(account, check, host));
+    const hosts = disturbed.filter((host) => there.includes(host) && (isPassed(host) || doubtful.includes(host)));
+    const away = check.hosts.filter((host) => account.parked.has(host));
+    return hosts.length === 0 ? [] : [{ check, hosts, away, doubtful, spare: check.spare - away.length }];
   });
 }
 
-/** As the account of a rollout has it. */
-export const servedBy = (account: Account): Served => ({
-  parked: account.parked,
-  saidYes: (host, check) => account.saidYes(host, check),
-});
-
-interface Served {
-  readonly parked: ReadonlySet<string>;
-  readonly saidYes: (host: string, check: PlacedStage) => boolean;
+/** Whether earlier rollouts have learnt anything of its role there. */
+function hasServed({ known }: Account, check: PlacedStage, host: string): boolean {
+  return Object.entries(known).some(([fact, table]) => fact.startsWith(`${roleOf(check)}.`) && table[host]);
 }
+
+/** `mongodb` of `mongodb.healthy`. */
+export const roleOf = ({ operation }: Pick<PlacedStage, 'operation'>) => operation.slice(0, operation.indexOf('.'));
 
 /** Why hosts may not be disturbed at all, as a failure of the first of them. */
 export function forbids(watched: readonly Watched[], held: readonly string[]): Failed {
@@ -48,19 +51,28 @@ export function forbids(watched: readonly Watched[], held: readonly string[]): F
   };
 }
 
-/** Waits until a host serves again; why not, where it does not in time. */
+/** How long a host is given that may have been away before anything was done, in milliseconds. */
+const DOUBT = 60_000;
+
+/**
+ * Waits until a host serves; why not, where it does not in time. Asked by the gate of its role, if there is one: the check
+ * itself may want what this rollout is only about to bring.
+ */
 export async function serves(
   input: SiteInput,
   account: Account,
-  check: PlacedStage,
+  { check }: Watched,
   host: HostSpec,
+  limit?: 'doubt',
 ): Promise<Failed | undefined> {
-  const stages = [{ ...check, id: `${check.id}.gate` }];
-  const does = `wait for ${check.operation}`;
+  const own = input.stages.find((stage) => stage.scope !== 'host' && stage.gate && roleOf(stage) === roleOf(check));
+  const { operation, args, secrets, timeout = check.timeout } = (own?.scope !== 'host' && own?.gate) || check;
+  const asked = { ...check, operation, args, secrets, timeout: limit ? Math.min(timeout, DOUBT) : timeout };
+  const call = { host, type: 'host.gate', stages: [{ ...asked, id: `${check.id}.gate` }] };
   try {
-    await converged(input, account, { host, type: 'host.gate', stages, does, id: `${check.operation} (gate)` });
+    await converged(input, account, { ...call, does: `wait for ${operation}`, id: `${operation} (gate)` });
     return undefined;
   } catch (error) {
-    return failureOf(error, `gate ${check.operation} on ${host.name}`);
+    return failureOf(error, `gate ${operation} on ${host.name}`);
   }
 }

@@ -36,7 +36,6 @@ export async function rollout(packed: Packed<RolloutInput>): Promise<Outcome> {
 async function carryOut(course: Course, left: string[]): Promise<Outcome['state'] | undefined> {
   const { input, account, sites, bulletin, conduct } = course;
   const { segments } = input.plan;
-  const known = account.facts;
   await survey(course);
   // Nothing has been changed: nothing to undo, and nothing that somebody would have to decide first.
   if (account.stopped !== undefined) return stopOf(course);
@@ -52,7 +51,7 @@ async function carryOut(course: Course, left: string[]): Promise<Outcome['state'
     const stages = sites.stages(ids);
     await conduct.unpaused();
     bulletin.become('rolling', stages.map((stage) => stage.title).join(', '));
-    account.doubt(stages, known);
+    account.doubt(stages, account.known);
     if (account.stopped === undefined) {
       if (scope === 'site') await runInWaves(course, n, stages);
       else await conduct.span(new Hosts(sites.input(stages)));

@@ -4,7 +4,7 @@ import { apart } from '../plan/policy.ts';
 import type { Account } from './account.ts';
 import { clipped, type Failed, failureOf, settled, undone } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
-import { forbids, servedBy, serves, type Watched, watchedBy } from './guards.ts';
+import { forbids, roleOf, serves, type Watched, watchedBy } from './guards.ts';
 
 /**
  * Takes back what was changed, stage by stage in reverse, in the order of the stage and under the gates of the way forward.
@@ -52,7 +52,7 @@ function watching(
 ): readonly Watched[] {
   const isGated = stage.scope !== 'host' && stage.gate !== undefined;
   const checks = stages.filter((check) => stage.disrupts || (isGated && roleOf(check) === roleOf(stage)));
-  return watchedBy(checks, servedBy(account), names(touched));
+  return watchedBy(checks, account, names(touched));
 }
 
 function wavesOf(
@@ -83,8 +83,8 @@ async function unserved(
   watched: readonly Watched[],
   wave: readonly HostSpec[],
 ): Promise<Failed | undefined> {
-  const asked = watched.flatMap(({ check, hosts }) =>
-    wave.filter(({ name }) => hosts.includes(name)).map((host) => serves(input, account, check, host)),
+  const asked = watched.flatMap((guard) =>
+    wave.filter(({ name }) => guard.hosts.includes(name)).map((host) => serves(input, account, guard, host)),
   );
   return (await Promise.all(asked)).find((failed) => failed !== undefined);
 }
@@ -102,7 +102,6 @@ function hold(
 }
 
 const names = (hosts: readonly HostSpec[]) => hosts.map(({ name }) => name);
-const roleOf = ({ operation }: PlacedStage) => operation.slice(0, operation.indexOf('.'));
 
 async function takeBack(
   input: SiteInput,

@@ -3,7 +3,7 @@ import type { Account } from './account.ts';
 import type { Bulletin } from './bulletin.ts';
 import type { Conduct } from './conduct.ts';
 import type { PlacedStage, RolloutInput } from './contract.ts';
-import { forbids, servedBy, serves, type Watched, watchedBy } from './guards.ts';
+import { forbids, serves, type Watched, watchedBy } from './guards.ts';
 import type { Sites } from './sites.ts';
 
 /** What takes part in a rollout. */
@@ -44,10 +44,7 @@ export async function runInWaves(course: Course, segment: number, stages: readon
     }
     const before = account.changed;
     await runInParts(course, isOne ? `${segment}` : `${segment}.${n + 1}`, stages, isOne ? all : wave);
-    const soak = input.plan.policy?.soak;
-    const follows = left.some((hosts) => sites.isBusy(stages, hosts));
-    if (account.changed > before && soak !== undefined && follows && account.stopped === undefined)
-      await conduct.soak(soak);
+    if (account.changed > before && left.some((hosts) => sites.isBusy(stages, hosts))) await afterWave(course, wave);
   }
   bulletin.wave = undefined;
 }
@@ -56,6 +53,15 @@ export async function runInWaves(course: Course, segment: number, stages: readon
 async function beforeWave({ account, conduct }: Course): Promise<void> {
   await conduct.unpaused();
   if (account.changed > 0) await conduct.approved('rest');
+}
+
+/** What a wave has changed has time to show what it does, and its services must be well before others follow. */
+async function afterWave(course: Course, wave: readonly string[]): Promise<void> {
+  const { input, account, sites, conduct } = course;
+  const soak = input.plan.policy?.soak;
+  if (soak !== undefined && account.stopped === undefined) await conduct.soak(soak);
+  const changed = wave.filter((host) => account.dirty.has(host));
+  await Promise.all(watchedBy(sites.stages(), account, wave).map((guard) => allServe(course, guard, changed)));
 }
 
 /** A canary that has not gone yet stays one. */
@@ -69,14 +75,17 @@ function recut({ input }: Course, waves: readonly (readonly string[])[], n: numb
 
 async function runInParts(course: Course, id: string, stages: readonly PlacedStage[], wave: readonly string[]) {
   const { account, sites } = course;
-  const watched = watchedBy(sites.stages(), servedBy(account), disturbed(course, stages, wave));
+  const watched = watchedBy(sites.stages(), account, disturbed(course, stages, wave));
+  if (watched.length === 0) return await sites.run(id, stages, wave);
   const { parts, held } = apart(wave, watched);
+  await Promise.all(watched.map((guard) => allServe(course, guard, guard.doubtful, 'doubt')));
   for (const [n, part] of parts.entries()) {
     if (account.stopped !== undefined) return;
     await sites.run(parts.length === 1 ? id : `${id}.${n + 1}`, stages, part);
     // Those that follow may be the last that still serve.
     const isLast = n === parts.length - 1 && held.length === 0;
-    if (!isLast) await Promise.all(watched.map((guard) => allServe(course, guard, part)));
+    const changed = part.filter((host) => account.dirty.has(host));
+    if (!isLast) await Promise.all(watched.map((guard) => allServe(course, guard, changed)));
   }
   const [first] = held;
   if (first === undefined || account.stopped !== undefined) return;
@@ -91,15 +100,16 @@ function disturbed({ account }: Course, stages: readonly PlacedStage[], wave: re
   return wave.filter((host) => !account.parked.has(host) && isDue(host));
 }
 
-/** Waits until those that were disturbed serve again. */
-async function allServe(course: Course, { check, hosts }: Watched, part: readonly string[]): Promise<void> {
+/** Waits until those of the hosts that belong to a service serve. */
+async function allServe(course: Course, guard: Watched, asked: readonly string[], limit?: 'doubt'): Promise<void> {
   const { input, account, sites } = course;
-  const ground = sites.input([check]);
-  const done = input.plan.hosts.filter(({ name }) => part.includes(name) && hosts.includes(name));
-  const going = done.filter(({ name }) => account.goes(name) && account.dirty.has(name));
+  const { check, hosts, doubtful } = guard;
+  const own = asked.filter((name) => hosts.includes(name) || doubtful.includes(name));
+  const going = input.plan.hosts.filter(({ name }) => own.includes(name) && account.goes(name));
+  const ground = sites.input(sites.stages());
   await Promise.all(
     going.map(async (host) => {
-      const failed = await serves(ground, account, check, host);
+      const failed = await serves(ground, account, guard, host, limit);
       if (failed) account.fail(host.name, check, failed, { onFailure: 'pause', alone: true });
     }),
   );

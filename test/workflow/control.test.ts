@@ -5,7 +5,6 @@ import {
   type Control,
   type ControlReply,
   type Controls,
-  controlUpdate,
   pauseSignal,
   progressQuery,
   REFUSED,
@@ -111,7 +110,10 @@ it('ends two contradictory controls in one of the two orders', async () => {
       ask(handle, 'skip', { by: 'bob', host: 'vm4' }),
     ]);
     expect(said[0].status).toBe('fulfilled');
-    expect(await outcome(handle)).toMatchObject({ state: 'undone', left: [] });
+    const ended = await outcome(handle);
+    expect(ended.state).toBe('undone');
+    // Where the skip came first the others may have gone on for a moment.
+    expect(ended.left.filter((line) => !line.startsWith('db.initiate on'))).toEqual([]);
     for (const name of names) expect(machines.of(name).list('srv/pkg')).toEqual([]);
   });
 });
@@ -251,6 +253,7 @@ function guarded(name: string, more: Partial<Plan> = {}): Plan {
   const stages = plan.stages.map((stage) => {
     const { afterChange: _, ...rest } = stage;
     if (stage.operation === 'db.healthy') return { ...rest, spare: 1 };
+    if (stage.operation === 'db.label') return { ...stage, gate: { operation: 'db.healthy', args: {}, secrets: [] } };
     return stage.operation === 'pkg.install' ? { ...stage, disrupts: true as const } : stage;
   });
   return { ...plan, stages };
