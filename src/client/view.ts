@@ -1,5 +1,12 @@
 import type { Plan, Stage } from '../plan/plan.ts';
-import type { Outcome, Progress, RolloutState, StepState, Steps } from '../workflows/contract.ts';
+import {
+  type Outcome,
+  type Progress,
+  type RolloutState,
+  SKIPPED,
+  type StepState,
+  type Steps,
+} from '../workflows/contract.ts';
 
 /** A rollout at a moment, as far as it can be seen from outside. */
 export interface View {
@@ -65,13 +72,13 @@ export function isStuck({ stuck }: Progress): boolean {
 
 /** Hosts that somebody has left out. They stand among the parked ones, with this as their problem. */
 export function leftOut({ parked, problems }: Pick<Progress, 'parked' | 'problems'>): readonly string[] {
-  const named = new Set(problems.filter(({ type }) => type === 'Skipped').map(({ host }) => host));
+  const named = new Set(problems.filter(({ type }) => type === SKIPPED).map(({ host }) => host));
   return parked.filter((host) => named.has(host));
 }
 
 /** Hosts on which something has failed that stands in the way; where it is that too many are away, those. */
 export function failedHosts({ parked, problems }: Pick<Progress, 'parked' | 'problems'>): readonly string[] {
-  const failed = problems.filter(({ host, type }) => host !== '' && type !== 'Skipped').map(({ host }) => host);
+  const failed = problems.filter(({ host, type }) => host !== '' && type !== SKIPPED).map(({ host }) => host);
   const present = failed.filter((host) => !parked.includes(host));
   return [...new Set(present.length > 0 ? present : failed)];
 }
