@@ -17,6 +17,7 @@ import { addVerify } from './commands/verify.ts';
 import { addWatch } from './commands/watch.ts';
 import { tell } from './failures.ts';
 import type { Io } from './io.ts';
+import { refuseStray } from './stray.ts';
 
 const EPILOGUE = `
 A first rollout:
@@ -74,6 +75,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     };
   const program = build(wrap, io);
   try {
+    refuseStray(program, argv);
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
   } catch (error) {

@@ -5,7 +5,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { readCluster } from '../spec/file.ts';
 import { line, SpecError } from '../spec/problem.ts';
-import { resolveSecrets } from '../spec/secrets.ts';
+import { type MissingSecret, resolveSecrets, SecretsError } from '../spec/secrets.ts';
 import { type ConnectOptions, connect, type Farweave, isServerNamed } from './connection.ts';
 import { devFiles, stateFolder } from './dev/state.ts';
 import { Failure } from './errors.ts';
@@ -58,16 +58,33 @@ export async function readSpec({ io, global }: At): Promise<Cluster> {
 }
 
 /** Values of the secrets that a plan takes from the spec. Throws SecretsError, which names all that are missing. */
-export async function secretsOf({ io, global }: At, cluster: Cluster, purpose: Plan['purpose']) {
-  // Which secrets are used does not depend on what a server remembers of the cluster.
-  const { plan } = draft(cluster, undefined, purpose);
-  const wanted = Object.entries(cluster.secrets).filter(([name]) => plan.secrets[name]?.from === 'spec');
-  const directory = dirname(resolve(io.cwd, global.file));
-  const values = await waiting(io, 'Fetching secrets', () =>
-    resolveSecrets(Object.fromEntries(wanted), io.env, { directory }),
+export async function secretsOf(at: At, cluster: Cluster, purpose: Plan['purpose']) {
+  const wanted = Object.fromEntries(givenSecrets(cluster, purpose));
+  const values = await waiting(at.io, 'Fetching secrets', () =>
+    resolveSecrets(wanted, at.io.env, { directory: folderOf(at) }),
   );
   return Object.fromEntries(values);
 }
+
+/** Secrets that an apply would want and not find in environment or files. Commands are not run: a vault may ask for a finger. */
+export async function missingSecrets(at: At, cluster: Cluster): Promise<readonly MissingSecret[]> {
+  const cheap = givenSecrets(cluster, 'apply').filter(([, from]) => 'env' in from || 'file' in from);
+  try {
+    await resolveSecrets(Object.fromEntries(cheap), at.io.env, { directory: folderOf(at) });
+    return [];
+  } catch (error) {
+    if (error instanceof SecretsError) return error.missing;
+    throw error;
+  }
+}
+
+/** Which secrets are used does not depend on what a server remembers of the cluster. */
+function givenSecrets(cluster: Cluster, purpose: Plan['purpose']) {
+  const { plan } = draft(cluster, undefined, purpose);
+  return Object.entries(cluster.secrets).filter(([name]) => plan.secrets[name]?.from === 'spec');
+}
+
+const folderOf = ({ io, global }: Pick<At, 'io' | 'global'>) => dirname(resolve(io.cwd, global.file));
 
 /** Does something with a connection to Temporal, which is started first if it is the embedded one. */
 export async function withTemporal<T>(
@@ -109,7 +126,7 @@ export function unknownCluster({ self }: At, cluster: string): Failure {
 
 /** Folder of the embedded server. */
 export function stateOf({ io, global }: Pick<At, 'io' | 'global'>): string {
-  const beside = dirname(resolve(io.cwd, global.file));
+  const beside = folderOf({ io, global });
   return stateFolder({ env: io.env, beside, ...(global.state && { option: resolve(io.cwd, global.state) }) });
 }
 

@@ -40,15 +40,11 @@ function findingText(stage: Stage, finding: Finding): readonly string[] {
 }
 
 function summary(plan: Plan, findings: Findings): string {
-  // What is for one of several hosts is one thing to do, however many could do it.
   const count = (is: Finding['is'], ...kinds: readonly Stage['kind'][]) =>
     plan.stages
       .filter(({ kind }) => kinds.includes(kind))
-      .map((stage) => ({ stage, hosts: stage.hosts.filter((host) => findings[host]?.[stage.id]?.is === is).length }))
-      .reduce(
-        (sum, { stage, hosts }) => sum + (stage.scope !== 'host' && stage.on === 'one' ? Math.min(hosts, 1) : hosts),
-        0,
-      );
+      .flatMap((stage) => answersOf(stage, findings))
+      .filter((answer) => answer === is).length;
   const counts: readonly (readonly [number, string])[] = [
     [count('no', 'preflight'), 'forbid the rollout'],
     [count('no', 'change'), 'to change'],
@@ -58,6 +54,13 @@ function summary(plan: Plan, findings: Findings): string {
     [plan.hosts.filter(({ name }) => !findings[name]).length, 'without an answer'],
   ];
   return counts.flatMap(([n, what]) => (n > 0 ? [`${n} ${what}`] : [])).join(', ') || 'nothing was asked';
+}
+
+/** A stage's answers. What is for one of several hosts is one thing, however many could do it, and done where one has done it. */
+function answersOf(stage: Stage, findings: Findings): readonly Finding['is'][] {
+  const all = stage.hosts.flatMap((host) => findings[host]?.[stage.id]?.is ?? []);
+  if (stage.scope === 'host' || stage.on === 'each') return all;
+  return (['yes', 'no', 'unknown'] as const).filter((is) => all.includes(is)).slice(0, 1);
 }
 
 /** Hosts answer with what they like: nothing of it may steer the terminal. */

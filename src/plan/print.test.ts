@@ -201,3 +201,15 @@ vm2 (fra)
 1 forbid the rollout, 2 to change, 1 not known, 2 as they should be, 1 without an answer
 `);
 });
+
+it('counts what is for one of several hosts once, and as done where one has done it', () => {
+  const no = { is: 'no', now: 'no set', wanted: 'a set' } as const;
+  const found = { vm0: { '06-store.initiate': no }, vm1: { '06-store.initiate': { is: 'yes' } }, vm2: {} } as const;
+  expect(printFindings(plan, found)).toMatch(/\n1 as they should be\n$/);
+  const open = {
+    vm0: { '06-store.initiate': no },
+    vm1: { '06-store.initiate': { is: 'unknown', why: '' } },
+    vm2: {},
+  } as const;
+  expect(printFindings(plan, open)).toMatch(/\n1 to change\n$/);
+});

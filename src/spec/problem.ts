@@ -38,11 +38,17 @@ export function dotted(path: readonly PropertyKey[]): string {
 
 /** The candidate that was probably meant, as the end of a message; nothing where none is near. */
 export function suggestion(wrong: string, candidates: readonly string[]): string {
-  const [nearest] = candidates
+  const meant = nearest(wrong, candidates);
+  return meant === undefined ? '' : `; did you mean "${meant}"?`;
+}
+
+/** The candidate that was probably meant; undefined where none is near. */
+export function nearest(wrong: string, candidates: readonly string[]): string | undefined {
+  const [first] = candidates
     .map((candidate) => ({ candidate, edits: distance(wrong.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ candidate, edits }) => edits <= Math.max(1, Math.min(3, Math.floor(candidate.length / 2))))
     .toSorted((a, b) => a.edits - b.edits);
-  return nearest ? `; did you mean "${nearest.candidate}"?` : '';
+  return first?.candidate;
 }
 
 /** Levenshtein's. */

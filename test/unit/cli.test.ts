@@ -53,6 +53,12 @@ describe('a wrong command line', () => {
   it.each([
     { argv: ['aply'], says: 'Did you mean apply?' },
     { argv: ['dev', 'dwn'], says: 'Did you mean down?' },
+    { argv: ['lab', 'foo'], says: 'farweave lab has: up, status, exec' },
+    {
+      argv: ['undo', '--help'],
+      says: "unknown command 'undo'\n(Did you mean rollback?)\nfarweave has: init, validate",
+    },
+    { argv: ['-f', 'x.yaml', 'lab', 'foo', '--help'], says: 'farweave lab COMMAND --help teaches each' },
     { argv: ['plan', '--chek'], says: 'Did you mean --check?' },
     { argv: ['watch', 'soon'], says: 'whole number' },
     { argv: ['apply', '--plan', 'latest'], says: '16 hexadecimal digits' },
@@ -115,7 +121,7 @@ describe('a wrong cluster file', () => {
 
   it('is named as it was given', async () => {
     write(GOOD.replace('port', ''), 'shop.yaml');
-    const { err } = await call('-f', './shop.yaml', 'validate');
+    const { err } = await farweave(['-f', './shop.yaml', 'validate'], { cwd, env: { FARWEAVE_PASSWORD: 'x' } });
     expect(err).toBe('');
     write('a: 1', 'shop.yaml');
     expect((await call('-f', './shop.yaml', 'validate')).err).toMatch(/^\.\/shop\.yaml:1 /);
@@ -171,7 +177,7 @@ it('asks the server that a configuration file of Temporal names, though nothing 
 describe('validate', () => {
   it('says what the cluster is', async () => {
     write(GOOD);
-    expect(await call('validate')).toEqual({
+    expect(await farweave(['validate'], { cwd, env: { FARWEAVE_PASSWORD: 'x' } })).toEqual({
       exitCode: 0,
       out: expect.stringMatching(/^cluster\.yaml: cluster forum, 2 hosts in 1 site, \d+ stages: good\n$/),
       err: '',
@@ -180,8 +186,31 @@ describe('validate', () => {
 
   it('gives hosts and sites as JSON', async () => {
     write(GOOD);
-    const { out } = await call('validate', '--json');
+    const { out } = await farweave(['validate', '--json'], { cwd, env: { FARWEAVE_PASSWORD: 'x' } });
     expect(JSON.parse(out)).toEqual({ ok: true, cluster: 'forum', sites: ['ams'], hosts: ['vm0', 'vm1'] });
+  });
+});
+
+describe('validate, before the secrets are there', () => {
+  const message = 'the environment variable FARWEAVE_PASSWORD is not set: export FARWEAVE_PASSWORD=…';
+
+  it('warns, and calls the file good', async () => {
+    write(GOOD);
+    const { exitCode, err } = await call('validate');
+    expect(err).toBe(`warning: secret access.password: ${message}\n`);
+    expect(exitCode).toBe(0);
+    const { out } = await call('validate', '--json');
+    expect(JSON.parse(out)).toMatchObject({ ok: true, missing: [{ name: 'access.password', message }] });
+  });
+
+  it('warns of a file that is not there, and runs no command', async () => {
+    write(GOOD.replace('{ env: FARWEAVE_PASSWORD }', '{ file: password }'));
+    expect((await call('validate')).err).toMatch(
+      /^warning: secret access\.password: cannot read .*: there is no such file\n$/,
+    );
+    write(GOOD.replace('{ env: FARWEAVE_PASSWORD }', '{ command: [touch, ran] }'));
+    expect((await call('validate')).err).toBe('');
+    expect(existsSync(join(cwd, 'ran'))).toBe(false);
   });
 });
 
