@@ -73,8 +73,8 @@ const isOver = (farweave: Farweave, name: string) => async () => (await status(f
 
 it('pauses, says who did, refuses what makes no sense, and goes on', async () => {
   machines.of('vm1').write('srv/hold/pkg.install');
-  await withCluster('held', async ({ farweave, call }) => {
-    await begin(farweave, planOf('held'));
+  await withCluster('led-held', async ({ farweave, call }) => {
+    await begin(farweave, planOf('led-held'));
     await until(() => machines.of('vm1').log.includes('pkg.install'));
 
     const paused = await call('pause', '--reason', 'lunch');
@@ -83,7 +83,7 @@ it('pauses, says who did, refuses what makes no sense, and goes on', async () =>
 
     const { exitCode, err } = await call('pause');
     expect(err).toMatch(
-      /^Refused to pause revision 1 of held: it is paused already, by \S+@\S+\.\nNothing has changed\./,
+      /^Refused to pause revision 1 of led-held: it is paused already, by \S+@\S+\.\nNothing has changed\./,
     );
     expect(exitCode).toBe(1);
     expect((await call('approve')).err).toContain('it waits for no approval');
@@ -95,16 +95,16 @@ it('pauses, says who did, refuses what makes no sense, and goes on', async () =>
     machines.of('vm1').remove('srv/hold');
     const resumed = await call('resume', '--json');
     expect(JSON.parse(resumed.out)).toEqual({
-      cluster: 'held',
+      cluster: 'led-held',
       revision: 1,
-      workflowId: 'rollout:held:1',
+      workflowId: 'rollout:led-held:1',
       control: 'resume',
       said: 'goes on',
     });
-    await until(isOver(farweave, 'held'));
+    await until(isOver(farweave, 'led-held'));
     expect(await call('resume')).toMatchObject({
       exitCode: 1,
-      err: 'No rollout of held runs.\nfarweave status says how the last one ended.\n',
+      err: 'No rollout of led-held runs.\nfarweave status says how the last one ended.\n',
     });
     expect((await call('rollback', '--yes')).exitCode).toBe(1);
     const events = await call('events', '-n', '2', '--json');
@@ -117,8 +117,8 @@ it('pauses, says who did, refuses what makes no sense, and goes on', async () =>
 
 it('names what has failed, takes a host out, and tells of it at the end', async () => {
   machines.of('vm2').write('srv/fail/db.label', '1');
-  await withCluster('failing', async ({ farweave, call }) => {
-    const begun = await begin(farweave, planOf('failing', hostsOf(2, 2), { onFailure: 'pause' }));
+  await withCluster('led-failing', async ({ farweave, call }) => {
+    const begun = await begin(farweave, planOf('led-failing', hostsOf(2, 2), { onFailure: 'pause' }));
     const { io, said } = console_();
     const manner = { io, json: false, events: false, self: 'farweave' };
     expect(await accompany(farweave, begun, manner)).toBe(1);
@@ -138,7 +138,7 @@ it('names what has failed, takes a host out, and tells of it at the end', async 
     const again = await call('retry', 'vm2', '--step', 'db.label');
     expect(again).toMatchObject({ exitCode: 0, out: expect.stringContaining('tries again what has failed on vm2') });
     const tried = () => machines.of('vm2').log.filter((line) => line === 'db.label').length;
-    await until(async () => tried() > 1 && (await progressOf('failing')).stuck === true);
+    await until(async () => tried() > 1 && (await progressOf('led-failing')).stuck === true);
 
     expect((await call('skip', 'vm2', '--reason', 'its disk is full')).exitCode).toBe(0);
     const rest = console_();
@@ -149,9 +149,9 @@ it('names what has failed, takes a host out, and tells of it at the end', async 
 });
 
 it('waits for an approval, says so once, and goes on when it is given', async () => {
-  await withCluster('asking', async ({ farweave, call }) => {
+  await withCluster('led-asking', async ({ farweave, call }) => {
     const policy = { approval: { before: 'start', expires: 3_600_000 } } as const;
-    const begun = await begin(farweave, planOf('asking', hostsOf(2, 2), { policy }));
+    const begun = await begin(farweave, planOf('led-asking', hostsOf(2, 2), { policy }));
     const { io, said } = console_();
     const watching = accompany(farweave, begun, { io, json: true, events: false, self: 'farweave' });
     await until(() => said.err.includes('approv'));
@@ -172,34 +172,36 @@ it('waits for an approval, says so once, and goes on when it is given', async ()
 
 it('ends what runs, and takes it back where that is asked for', async () => {
   machines.of('vm1').write('srv/hold/db.start');
-  await withCluster('ended', async ({ farweave, call }) => {
-    await begin(farweave, planOf('ended', hostsOf(2, 2), { onFailure: 'pause' }));
+  await withCluster('led-end', async ({ farweave, call }) => {
+    await begin(farweave, planOf('led-end', hostsOf(2, 2), { onFailure: 'pause' }));
     await until(() => machines.of('vm1').log.includes('db.start'));
     expect((await call('batch', '1')).out).toContain('from the next wave on 1 host of a site go at a time');
     expect((await call('cancel', '--undo')).exitCode).toBe(0);
-    await until(isOver(farweave, 'ended'));
-    expect((await status(farweave, 'ended'))?.last).toMatchObject({ state: 'undone' });
+    await until(isOver(farweave, 'led-end'));
+    expect((await status(farweave, 'led-end'))?.last).toMatchObject({ state: 'undone' });
     expect(machines.of('vm1').log).toContain('undo pkg.install');
   });
 });
 
 it('is led by a program', async () => {
   machines.of('vm1').write('srv/slow/pkg.install', '2');
-  await withCluster('scripted', async ({ farweave, env }) => {
-    await begin(farweave, planOf('scripted'));
+  await withCluster('led-scripted', async ({ farweave, env }) => {
+    await begin(farweave, planOf('led-scripted'));
     await until(() => machines.of('vm1').log.includes('pkg.install'));
-    const program = spawn(process.execPath, ['examples/control.ts', 'scripted'], { env: { ...process.env, ...env } });
+    const program = spawn(process.execPath, ['examples/control.ts', 'led-scripted'], {
+      env: { ...process.env, ...env },
+    });
     let said = '';
     for (const stream of [program.stdout, program.stderr])
       stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const [exitCode] = (await once(program, 'close')) as [number];
     expect(said).toMatch(
-      /^Revision 1 of scripted: paused: what runs finishes, nothing else begins\npaused: \d+ changed, 0 failed\ngoes on\n$/,
+      /^Revision 1 of led-scripted: paused: what runs finishes, nothing else begins\npaused: \d+ changed, 0 failed\ngoes on\n$/,
     );
     expect(exitCode).toBe(0);
-    await until(isOver(farweave, 'scripted'));
-    await expect(control(farweave, 'scripted', 'skip', { host: 'vm1' })).rejects.toThrow(
-      'No rollout of scripted runs.',
+    await until(isOver(farweave, 'led-scripted'));
+    await expect(control(farweave, 'led-scripted', 'skip', { host: 'vm1' })).rejects.toThrow(
+      'No rollout of led-scripted runs.',
     );
   });
 });
@@ -208,32 +210,36 @@ describe('where nobody can answer', () => {
   it('says so in time, and cancels even so', async () => {
     machines.of('vm1').write('srv/slow/pkg.install', '2');
     let left: Here | undefined;
-    await withCluster('mute', async (here) => {
+    await withCluster('led-mute', async (here) => {
       left = here;
-      await begin(here.farweave, planOf('mute'));
+      await begin(here.farweave, planOf('led-mute'));
       await until(() => machines.of('vm1').log.includes('pkg.install'));
     });
     const began = Date.now();
     const paused = await left!.call('pause');
-    expect(paused.err).toContain('No worker has answered for revision 1 of mute within 10 seconds.');
+    expect(paused.err).toContain('No worker has answered for revision 1 of led-mute within 10 seconds.');
     expect(paused.exitCode).toBe(3);
     expect(Date.now() - began).toBeLessThan(25_000);
     expect((await left!.call('cancel', '--undo')).exitCode).toBe(3);
 
     const cancelled = await left!.call('cancel');
     expect(cancelled).toMatchObject({ exitCode: 0, out: expect.stringContaining('Temporal is asked to cancel it') });
-    const { raw } = await client.workflow.getHandle('rollout:mute:1').describe();
+    const { raw } = await client.workflow.getHandle('rollout:led-mute:1').describe();
     expect(raw.workflowExtendedInfo?.cancelRequested).toBe(true);
   });
 
   it('names a worker of an earlier release, and cancels even so', async () => {
-    await withCluster('old', async ({ farweave, env }) => {
+    await withCluster('led-old', async ({ farweave, env }) => {
       // A workflow that takes none of these updates, as a rollout of the first release does.
-      const options = { workflowId: 'rollout:old:1', taskQueue: env['FARWEAVE_TASK_QUEUE']!, args: [{ name: 'old' }] };
+      const options = {
+        workflowId: 'rollout:led-old:1',
+        taskQueue: env['FARWEAVE_TASK_QUEUE']!,
+        args: [{ name: 'led-old' }],
+      };
       const handle = await client.workflow.start('cluster', options);
-      const rollout = { cluster: 'old', revision: 1, workflowId: 'rollout:old:1', hosts: [], isMute: false };
+      const rollout = { cluster: 'led-old', revision: 1, workflowId: 'rollout:led-old:1', hosts: [], isMute: false };
       await expect(wish(farweave, rollout, { control: 'skip', request: { host: 'vm1' } })).rejects.toMatchObject({
-        message: 'The worker of revision 1 of old is of an earlier release, and cannot skip.',
+        message: 'The worker of revision 1 of led-old is of an earlier release, and cannot skip.',
         exitCode: 1,
       });
       expect(await wish(farweave, rollout, { control: 'cancel', request: {} })).toMatchObject({
