@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -283,6 +284,17 @@ describe('a job whose link breaks', () => {
     expect(output.exitCode).toBe(7);
     expect(readFileSync(copy, 'utf8')).toBe(lines);
     expect(count(file)).toBe(1);
+  });
+});
+
+describe('a job whose host lost its power', () => {
+  test('ends as its status says, though less of its log reached the disk', async () => {
+    const torn = job('echo one; echo two; exit 7');
+    await host.run(torn);
+    truncateSync(`${folder(torn)}/log`, 4);
+    expect(await host.run(torn)).toMatchObject({ exitCode: 7, stdout: 'one\n\n[the log was cut here]\n' });
+    const beyond = { offset: 8 }; // of an attempt that had read what is gone
+    expect(await host.run(torn, beyond)).toMatchObject({ exitCode: 7, stdout: 'one\n\n[the log was cut here]\n' });
   });
 });
 

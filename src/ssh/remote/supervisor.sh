@@ -66,7 +66,7 @@ finish() {
   printf '%s log=%s cut=%s\n' "$1" "$(($(wc -c <log)))" $cut 1<>status
   rm -f pipe
   exec 8>&-                                   # who follows need not wait for the disk
-  sync status 2>/dev/null
+  sync log status 2>/dev/null
   exit 0
 }
 # The timer waits for our lock: it ends by itself when we do, and signals only while we live, never a pid used again.
