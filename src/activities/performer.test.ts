@@ -131,6 +131,18 @@ it('does not take for "no" what could not be asked', async () => {
   expect(findings).toMatchObject([{ is: 'unknown' }]);
 });
 
+it('neither changes nor skips an undo where what earlier attempts left could not be read', async () => {
+  await act(perform.converge, task());
+  hosts.get('vm1').state.delete('jq');
+  hosts.on(/^cat \S*farweave\/before/, { exitCode: 137, stderr: 'no answer within 40 s' });
+  for (const activity of [perform.converge, perform.undo])
+    expect(await failed(act(activity, task({}, { fence: 2 })))).toMatchObject({
+      type: 'StateUnknown',
+      message: expect.stringContaining('no answer within 40 s'),
+    });
+  expect(hosts.changes).toHaveLength(1);
+});
+
 it('tells of the steps before the one that failed', async () => {
   const steps = [step, { ...step, receipt: 'run/02-pkg.install', args: { name: 1 } }];
   const { type, detail } = await failed(act(perform.converge, task({}, { steps })));

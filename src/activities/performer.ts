@@ -5,7 +5,7 @@ import * as receipts from '../ssh/receipt.ts';
 import * as before from './before.ts';
 import type { Activity, Finding, Result, Settle, Step, Survey } from './contract.ts';
 import { failure } from './failures.ts';
-import { awaitState, describe, type State, wrong } from './state.ts';
+import { answered, awaitState, describe, type State, wrong } from './state.ts';
 import { firstKey, type Tools, type Visit, visiting } from './visit.ts';
 
 /** Carries out what operations describe: ask, judge, leave a receipt, change, ask again. */
@@ -85,10 +85,11 @@ async function bringAbout(visit: Visit, step: Step, state: State): Promise<Resul
   const questions = [state.probe, receipts.find(step.receipt), before.asking(step.receipt)];
   const [answer, receipt, noted] = await visit.ask(questions);
   const now = state.judge(answer!);
-  const earlier = before.parse(noted!);
+  const earlier = before.parse(answered(noted!));
+  const hasReceipt = answered(receipt!).exitCode === 0;
   const begun = earlier?.generation === step.generation ? earlier.verdict : undefined;
   // Where an attempt of this generation has begun, it is followed to its end, whatever the state is by now.
-  if (!begun && now.is === 'yes') return result(receipt!.exitCode === 0, now);
+  if (!begun && now.is === 'yes') return result(hasReceipt, now);
   if (!begun && now.is === 'unknown') throw failure('StateUnknown', now.why);
   const verdict = begun ?? (now as No);
 
@@ -118,8 +119,8 @@ async function takeBack(visit: Visit, step: Step, state: State): Promise<boolean
   const { host } = visit;
   const { operation, args } = state;
   const [receipt, noted] = await visit.ask([receipts.find(step.receipt), before.asking(step.receipt)]);
-  if (receipt!.exitCode !== 0 || !('undo' in operation) || typeof operation.undo === 'object') return false;
-  const earlier = before.parse(noted!);
+  if (answered(receipt!).exitCode !== 0 || !('undo' in operation) || typeof operation.undo === 'object') return false;
+  const earlier = before.parse(answered(noted!));
   // The attempt may still be running, if its worker was lost or its link: not under it. How it ends does not matter.
   if (earlier)
     await apply(visit, { ...step, generation: earlier.generation }, state, earlier.verdict).catch(unlessStopped(visit));

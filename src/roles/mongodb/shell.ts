@@ -135,7 +135,8 @@ interface Limits {
   readonly all: number;
 }
 
-const LOOK_LIMITS: Limits = { wait: 5, all: 50 };
+/** Less than a question may take: then the shell in the container ends by itself, and says what it has. */
+const LOOK_LIMITS: Limits = { wait: 5, all: 45 };
 
 /** Runs JavaScript in the shell of a member's image, against that member (`local`), as a command on its host. */
 export function javascript(shell: Shell, code: Text | string, { wait, all }: Limits): Command {
