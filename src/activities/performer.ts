@@ -1,6 +1,7 @@
 import type { No, Operation, Verdict } from '../roles/operation.ts';
 import { script, sh } from '../ssh/command.ts';
 import { isLoss, JobLost } from '../ssh/errors.ts';
+import { retire } from '../ssh/jobs.ts';
 import * as receipts from '../ssh/receipt.ts';
 import * as before from './before.ts';
 import type { Activity, Finding, Result, Settle, Step, Survey } from './contract.ts';
@@ -67,7 +68,9 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
   const settle: Settle = (task) =>
     visiting(tools, task, async (visit) => {
       visit.where = `settling ${visit.host.name}`;
-      await visit.ask([receipts.dropAll(task.rollout), before.forget(task.rollout)]);
+      const { rollout, over } = task;
+      const ended = over === undefined ? [] : [retire(rollout, over)];
+      await visit.ask([receipts.dropAll(rollout), before.forget(rollout), ...ended]);
     });
 
   return { survey, converge, gate, undo, settle };

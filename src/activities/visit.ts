@@ -66,7 +66,7 @@ export async function visiting<T>(
       pulse.says({ job: key, offset });
       const connection = await reach();
       const { exitCode, stdout } = await connection.run(
-        { key, script, values, fence, timeout },
+        { key, script, values, fence, timeout, rollout },
         { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log },
       );
       if (exitCode !== 0) throw exitFailure(exitCode, stdout);

@@ -26,6 +26,8 @@ export interface Job {
   readonly values: Values;
   /** Rises with every rollout and attempt: a job that holds a lower one than the host has seen is refused. */
   readonly fence: number;
+  /** First execution run id of its rollout. What it leaves on the host goes when that is settled. */
+  readonly rollout?: string;
   /** Milliseconds until the host itself ends the script. */
   readonly timeout: number;
 }

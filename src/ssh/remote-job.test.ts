@@ -16,6 +16,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { createRelay, createSshd, type Sshd } from '../../test/sshd.ts';
 import type { SshError } from './errors.ts';
 import type { Host, Job, Watch } from './host.ts';
+import { retire } from './jobs.ts';
 import { createPool, type Pool, type PoolOptions } from './pool.ts';
 
 vi.setConfig({ testTimeout: 30_000 });
@@ -474,6 +475,47 @@ describe('what jobs leave on a host', () => {
     expect([existsSync(folder(ended)), existsSync(folder(running))]).toEqual([false, true]);
     detach.abort();
     await following;
+  });
+
+  test('is taken away when its rollout is settled, and an attempt that comes late does not run it again', async () => {
+    const own = await through({ state: `${sshd.folder}/settled` });
+    const place = ({ key }: Job) => existsSync(`${sshd.folder}/settled/jobs/${key}`);
+    const file = counting();
+    const ended = job(`echo run >> ${file}`, { rollout: 'run-1', fence: 41 });
+    const other = job('true', { rollout: 'run-0', fence: 40 });
+    const [running, detach] = [job('sleep 3', { rollout: 'run-1', fence: 41 }), new AbortController()];
+    await own.host.run(other);
+    await own.host.run(ended);
+    const following = failure(own.host.run(running, { detach: detach.signal }));
+    await until(() => existsSync(`${sshd.folder}/settled/jobs/${running.key}/started`), 'it runs');
+    const [told] = await own.host.ask([retire('run-1', 50, `${sshd.folder}/settled`)], {});
+    expect(told).toMatchObject({ exitCode: 0, stderr: '' });
+    expect([ended, running, other].map(place)).toEqual([false, true, true]);
+    expect(await failure(own.host.run({ ...ended, fence: 49 }))).toMatchObject({ code: 'Fenced', seen: 50 });
+    expect(count(file)).toBe(1);
+    expect((await own.host.run(job('true', { rollout: 'run-2', fence: 50 }))).exitCode).toBe(0);
+    await own.host.ask([retire('run-1', 45, `${sshd.folder}/settled`)], {});
+    expect(readFileSync(`${sshd.folder}/settled/fence`, 'utf8')).toBe('50\n');
+    detach.abort();
+    await following;
+  });
+
+  test('stays while its rollout lasts, though the clock of the host jumps by weeks', async () => {
+    const [early, late] = [job('true', { rollout: 'run-1' }), job('true', { rollout: 'run-1' })];
+    await host.run(early);
+    const old = Date.now() / 1000 - 20 * 86_400;
+    utimesSync(folder(early), old, old);
+    await host.run(late);
+    expect(existsSync(folder(early))).toBe(true);
+  });
+
+  test('stays when the clock of the host jumps back', async () => {
+    const early = job('true');
+    await host.run(early);
+    const later = Date.now() / 1000 + 86_400;
+    utimesSync(folder(early), later, later);
+    await host.run(job('true'));
+    expect(existsSync(folder(early))).toBe(true);
   });
 
   test('is no process', async () => {

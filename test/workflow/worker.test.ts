@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { planQuery, progressQuery } from '../../src/workflows/contract.ts';
-import { connected, measure, outcome, start, until, vaultFolder, withWorker } from './drive.ts';
+import { connected, measure, outcome, start, until, withWorker } from './drive.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf, toys } from './roles.ts';
+import { inOtherProcess } from './worker-child.ts';
 
 connected();
 let machines: Machines;
@@ -20,21 +20,10 @@ afterEach(() => {
 
 const times = (name: string, what: string) => machines.of(name).log.filter((line) => line === what).length;
 
-async function inOtherProcess(taskQueue: string): Promise<ChildProcess> {
-  const program = fileURLToPath(new URL('worker-process.ts', import.meta.url));
-  const args = [program, inject('address'), taskQueue, inject('bundlePath'), machines.folder, vaultFolder];
-  const started = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await new Promise<void>((ready, failed) => {
-    started.stdout.once('data', () => ready());
-    started.once('exit', (code) => failed(new Error(`the worker ended with ${code}`)));
-  });
-  return started;
-}
-
 it('goes on with what runs when its worker is killed, and runs it once', async () => {
   machines.of('vm1').write('srv/slow/db.start', '4');
   const queue = randomUUID();
-  child = await inOtherProcess(queue);
+  child = await inOtherProcess(machines, queue);
   const handle = await start(queue, planOf('killed', hostsOf(1, 2)));
   await until(() => times('vm1', 'db.start') === 1);
   child.kill('SIGKILL');
@@ -54,7 +43,7 @@ it('undoes a change whose worker was killed before it could report', async () =>
   machines.of('vm1').write('srv/slow/db.start', '3');
   machines.of('vm2').write('srv/fail/db.label', '1');
   const queue = randomUUID();
-  child = await inOtherProcess(queue);
+  child = await inOtherProcess(machines, queue);
   const handle = await start(queue, planOf('unreported', hostsOf(1, 2)));
   await until(() => times('vm1', 'db.start') === 1);
   child.kill('SIGKILL');
