@@ -10,7 +10,7 @@ import { startServer } from '../../src/client/dev/server.ts';
 import { registerSearchAttributes } from '../../src/worker/search-attributes.ts';
 import { rolloutId } from '../../src/workflows/contract.ts';
 import type { rollout } from '../../src/workflows/rollout.ts';
-import { connected, outcome, sealed, start, until, withWorker } from './drive.ts';
+import { connected, measure, outcome, sealed, start, until, withWorker } from './drive.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf } from './roles.ts';
 import { endOf, inOtherProcess } from './worker-child.ts';
@@ -157,3 +157,20 @@ it('goes on after the Temporal server was killed and started again under it', as
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }, 120_000);
+
+// Slow on a small machine: every host has a real shell. As in figures.test.ts.
+it.runIf(process.env['FIGURES'])(
+  'a worker with a hundred hosts at once is not taken for dead',
+  async () => {
+    const hosts = hostsOf(5, 20);
+    for (const { name } of hosts) machines.of(name).write('srv/slow/pkg.install', '20');
+    const queue = randomUUID();
+    await worker(queue);
+    const handle = await start(queue, planOf('hundred', hosts));
+    expect((await outcome(handle)).state).toBe('done');
+    await pass(1_500); // the server lists what has ended a moment later
+    expect((await measure('hundred', 1)).attempts).toBe(1);
+    expect(notOnce(100)).toEqual([]);
+  },
+  300_000,
+);
