@@ -158,6 +158,17 @@ it('undoes where there is a receipt, and nowhere else', async () => {
   expect(await act(perform.undo, task({}, { fence: 2 }))).toEqual([{ changed: false }]);
 });
 
+it('forgets the jobs of a settled rollout only where it is told a fence that keeps late attempts out', async () => {
+  const { steps: _, ...settling } = task();
+  const activity = async (more: { over?: number }) => {
+    hosts.told.length = 0;
+    await new MockActivityEnvironment().run(perform.settle, { ...settling, rollout: 'run', ...more });
+    return hosts.told.map(({ text }) => text).join('\n');
+  };
+  expect(await activity({})).not.toContain('farweave/jobs');
+  expect(await activity({ over: 4_000 })).toMatch(/farweave\/jobs[\s\S]*-gt[\s\S]*echo 4000[\s\S]*rm -rf \$job/);
+});
+
 it('shows what would run only where it is asked to', async () => {
   const [plain] = (await act(perform.survey, task())).findings;
   expect(plain).toEqual({ is: 'no', now: 'absent', wanted: 'jq' });

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -82,6 +83,19 @@ test('lines of a megabyte that are no text arrive byte by byte, though the link 
   expect(cuts).toBe(3);
   await own.close();
   relay.close();
+});
+
+test('what carries the mark of a job ends with it, though another started it, as in a container', async () => {
+  const cancelled = job('sleep 8123');
+  const [long, cancel] = [`sleep ${(8124 + Math.random()).toFixed(9)}`, new AbortController()];
+  const running = host.run(cancelled, { cancel: cancel.signal }).catch((error: unknown) => error);
+  while (sshd.processes('sleep 8123').length === 0) await pause(20);
+  const elsewhere = spawn('/bin/sh', ['-c', `${long}; :`], { env: { FARWEAVE_JOB: cancelled.key }, detached: true });
+  while (sshd.processes(long).length < 2) await pause(20);
+  cancel.abort();
+  expect(await running).toMatchObject({ code: 'Cancelled' });
+  expect(sshd.processes(long)).toEqual([]);
+  expect(elsewhere.pid).toBeGreaterThan(0);
 });
 
 test('a script lies in the folder of its job where nothing is in memory, and is gone as soon as it is read', async () => {
