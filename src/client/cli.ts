@@ -6,6 +6,7 @@ import { addApply } from './commands/apply.ts';
 import { addControl } from './commands/control.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDev } from './commands/dev.ts';
+import { addEvents } from './commands/events.ts';
 import { addInit } from './commands/init.ts';
 import { addLab } from './commands/lab.ts';
 import { addPlan } from './commands/plan.ts';
@@ -48,6 +49,7 @@ const COMMANDS = [
   addPlan,
   addApply,
   addStatus,
+  addEvents,
   addWatch,
   addVerify,
   addControl,
@@ -79,7 +81,8 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-function build(wrap: Run, io: Io): Command {
+/** All commands; `wrap` makes an action of what each does. */
+export function build(wrap: Run, io: Io): Command {
   const program = new Command('farweave')
     .description('Rolls clusters out over SSH as durable Temporal workflows: plan, apply, crash, go on.')
     .version(version())

@@ -6,7 +6,7 @@ import type { Cluster } from '../spec/cluster.ts';
 import { readCluster } from '../spec/file.ts';
 import { line, SpecError } from '../spec/problem.ts';
 import { resolveSecrets } from '../spec/secrets.ts';
-import { connect, type Farweave, isServerNamed } from './connection.ts';
+import { type ConnectOptions, connect, type Farweave, isServerNamed } from './connection.ts';
 import { devFiles, stateFolder } from './dev/state.ts';
 import { Failure } from './errors.ts';
 import { draft } from './index.ts';
@@ -70,8 +70,14 @@ export async function secretsOf({ io, global }: At, cluster: Cluster, purpose: P
 }
 
 /** Does something with a connection to Temporal, which is started first if it is the embedded one. */
-export async function withTemporal<T>(at: At, work: (farweave: Farweave) => Promise<T>): Promise<T> {
-  const farweave = await waiting(at.io, 'Connecting to Temporal', (progress) => connect({ ...serverOf(at), progress }));
+export async function withTemporal<T>(
+  at: At,
+  work: (farweave: Farweave) => Promise<T>,
+  more: Pick<ConnectOptions, 'needsWorker'> = {},
+): Promise<T> {
+  const farweave = await waiting(at.io, 'Connecting to Temporal', (progress) =>
+    connect({ ...serverOf(at), ...more, progress }),
+  );
   try {
     return await work(farweave);
   } finally {

@@ -21,6 +21,8 @@ export interface ConnectOptions {
   readonly state?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly progress?: (line: string) => void;
+  /** Reject where a server that is not ours to care for has no worker. Default: true. */
+  readonly needsWorker?: boolean;
 }
 
 /** A Temporal server with workers of ours. Close it. */
@@ -48,7 +50,7 @@ const WORKER_SEEN = 5 * 60_000;
  * which is started with a worker if need be. Rejects with a `Failure` (exit code 3) where nobody answers.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Farweave> {
-  const { env = process.env, progress = () => {} } = options;
+  const { env = process.env, progress = () => {}, needsWorker = true } = options;
   const state = stateFolder({ env, ...(options.state && { option: options.state }) });
   const named = namedServer(options, env);
   const revive = async () => (named ? undefined : await revived(state, { env, progress: () => {} }));
@@ -56,7 +58,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Farweave> {
   const connection = await open(server.connection);
   const { namespace } = server;
   const taskQueue = env['FARWEAVE_TASK_QUEUE'] || TASK_QUEUE;
-  if (named) await requireWorker(connection, { namespace, taskQueue }, server.connection.address ?? '');
+  if (named && needsWorker) await requireWorker(connection, { namespace, taskQueue }, server.connection.address ?? '');
   const ui = env['FARWEAVE_UI'] || server.ui;
   return {
     client: new Client({ connection, namespace }),

@@ -6,7 +6,7 @@ import { table } from './format.ts';
 import { workflowLink } from './links.ts';
 import { checkLines, problemLines, verdict } from './report.ts';
 import type { Manner } from './show.ts';
-import { tally, type View } from './view.ts';
+import { failedHosts, leftOut, tally, type View } from './view.ts';
 
 /** The last words about a rollout that has ended. */
 export function ended(farweave: Farweave, rollout: Followed, view: View, outcome: Outcome, manner: Manner): number {
@@ -39,14 +39,27 @@ export function stuck(farweave: Farweave, rollout: Followed, view: View, manner:
       ...problemLines(inOrder(view, view.progress.problems), io),
       '',
       'The rollout is paused: nothing new starts, and what it has done stays until you decide.',
-      ...table([
-        [`  ${self} resume`, 'try again, once what is wrong has been put right'],
-        [`  ${self} rollback`, 'take back what this rollout has changed'],
-        [`  ${self} cancel`, 'end it, and leave everything as it is'],
-      ]),
+      ...table(choices(view).map(([command, what]) => [`  ${self} ${command}`, what])),
       ...web(farweave, rollout, view),
     ]);
   return EXIT.failed;
+}
+
+/** What there is to decide. Of several hosts that have failed, the first one stands for the others. */
+function choices({ plan, progress }: View): readonly (readonly [command: string, what: string])[] {
+  const [host, ...others] = failedHosts(progress);
+  const more =
+    others.length > 0 ? `; failed too: ${others.slice(0, 5).join(', ')}${others.length > 5 ? ', …' : ''}` : '';
+  const left = plan.hosts.length - progress.parked.length;
+  return [
+    ['resume', 'try again, once what is wrong has been put right'],
+    ...(host ? [[`retry ${host}`, `try again on ${host} only${more}`] as const] : []),
+    ...(host && left > 1 && !progress.parked.includes(host)
+      ? [[`skip ${host}`, `leave ${host} out; the others go on`] as const]
+      : []),
+    ['rollback', 'take back what this rollout has changed'],
+    ['cancel', 'end it, and leave everything as it is'],
+  ];
 }
 
 /** Somebody pressed Ctrl-C. */
@@ -65,7 +78,8 @@ function inOrder({ plan }: View, problems: Outcome['problems']): Outcome['proble
 
 /** What of a rollout stands in JSON, ended or not. */
 function summary(farweave: Farweave, rollout: Followed, view: View) {
-  const { plan, progress, runId, cluster, revision } = view;
+  const { plan, progress, runId, cluster, revision, waits = [] } = view;
+  const out = leftOut(progress);
   return {
     cluster,
     revision,
@@ -74,6 +88,9 @@ function summary(farweave: Farweave, rollout: Followed, view: View) {
     changed: progress.changed,
     unchanged: tally(view).unchanged,
     parked: progress.parked,
+    ...(out.length > 0 && { leftOut: out }),
+    ...(waits.length > 0 && { waits }),
+    ...(progress.wave && { wave: progress.wave }),
     steps: progress.steps,
     outputs: plan.outputs,
     workflowId: rollout.workflowId,

@@ -4,6 +4,7 @@ import { type Outcome, outcomeOf, type Progress, planQuery, progressQuery } from
 import { EXIT, Failure } from './errors.ts';
 import { runningSteps } from './running.ts';
 import { merge, type View } from './view.ts';
+import { waitsOf } from './waits.ts';
 
 /** A rollout that can be followed. */
 export interface Followed {
@@ -63,7 +64,10 @@ async function see(client: Client, rollout: Followed, last: View | undefined, op
   const [plan, own] = await limited(() =>
     Promise.all([last?.plan ?? handle.query(planQuery), handle.query(progressQuery)]),
   );
-  const sites = await Promise.all(own.children.map((id) => siteProgress(client, id)));
+  const asked = await Promise.all(
+    own.children.map(async (id) => [siteOf(id), await siteProgress(client, id)] as const),
+  );
+  const sites = new Map(asked.filter((one): one is readonly [string, Progress] => one[1] !== undefined));
   const view: View = {
     cluster: rollout.cluster,
     revision: rollout.revision,
@@ -71,15 +75,16 @@ async function see(client: Client, rollout: Followed, last: View | undefined, op
     began: description.startTime.getTime(),
     ...(description.closeTime && { ended: description.closeTime.getTime() }),
     plan,
-    progress: merge(
-      own,
-      sites.filter((site) => site !== undefined),
-    ),
+    progress: merge(own, [...sites.values()]),
+    waits: waitsOf(own, sites),
     running: options.running ? await runningSteps(client, description, own.children) : [],
   };
   if (description.status.name === 'RUNNING') return view;
   return { ...view, outcome: await endingOf(client, rollout, view.progress) };
 }
+
+/** Its id ends with it. */
+const siteOf = (workflowId: string) => workflowId.slice(workflowId.lastIndexOf(':') + 1);
 
 /** The other ends come from outside, and only the server knows of them. */
 const ANSWERING: ReadonlySet<string> = new Set(['RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED']);

@@ -11,6 +11,27 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(whole / 3_600)}h ${pair(Math.floor((whole % 3_600) / 60))}m`;
 }
 
+/**
+ * A moment with its zone, to the minute or to the second: `2026-11-24 22:00 CET`. `at` in milliseconds since 1970;
+ * `timeZone` as IANA names it, that of this machine without.
+ */
+export function clock(at: number, timeZone?: string, { seconds = false } = {}): string {
+  const two = '2-digit';
+  const format = new Intl.DateTimeFormat('en-GB', {
+    year: 'numeric',
+    month: two,
+    day: two,
+    hour: two,
+    minute: two,
+    ...(seconds && { second: two }),
+    timeZoneName: 'short',
+    ...(timeZone !== undefined && { timeZone }),
+  });
+  const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
+  const { year, month, day, hour, minute, second, timeZoneName } = parts;
+  return `${year}-${month}-${day} ${hour}:${minute}${seconds ? `:${second}` : ''} ${timeZoneName}`;
+}
+
 /** `1 host`, `3 hosts`. */
 export function count(number: number, noun: string, plural = `${noun}s`): string {
   return `${number} ${number === 1 ? noun : plural}`;

@@ -1,5 +1,4 @@
-import { hostname, userInfo } from 'node:os';
-import { WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { seal } from '../activities/vault.ts';
 import { allot, compilePlan } from '../plan/compile.ts';
@@ -19,20 +18,23 @@ import {
   type Refusal,
   resumeSignal,
   rolloutId,
-  statusQuery,
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
 import { type Followed, type FollowOptions, follow } from './follow.ts';
+import { latestRevision } from './remembered.ts';
 import { isStuck, type View } from './view.ts';
+import { whoAmI } from './who.ts';
 
 export { parseCluster } from '../spec/parse.ts';
 export { SpecError } from '../spec/problem.ts';
 export { resolveSecrets, SecretsError } from '../spec/secrets.ts';
 export { Changes, changeLine, type StepChange } from './changes.ts';
 export { type ConnectOptions, connect, type Farweave } from './connection.ts';
+export { type Controlled, control } from './control.ts';
 export { Failure } from './errors.ts';
 export type { Followed, FollowOptions } from './follow.ts';
+export { latestRevision, status } from './remembered.ts';
 export type { Running, View } from './view.ts';
 
 /** A plan, with what it was made from. */
@@ -55,18 +57,6 @@ export function draft(cluster: Cluster, state: ClusterState | undefined, purpose
   const before = state?.knowledge ?? { indexes: {} };
   const plan = compilePlan(cluster, before, { purpose });
   return { plan, digest: digestOf(plan), basis: state?.version ?? 0, knowledge: allot(cluster, before) };
-}
-
-/** What a cluster remembers; undefined where the server has never heard of it. */
-export async function status({ client }: Farweave, cluster: string): Promise<ClusterState | undefined> {
-  try {
-    return await client.withDeadline(Date.now() + 20_000, () =>
-      client.workflow.getHandle(clusterId(cluster)).query(statusQuery),
-    );
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
 }
 
 /**
@@ -149,23 +139,6 @@ export async function* watch(
   const wanted = revision ?? (await latestRevision(farweave, cluster));
   const rollout = { cluster, revision: wanted, workflowId: rolloutId(cluster, wanted) };
   yield* follow(farweave.client, rollout, { revive: farweave.revive, ...options });
-}
-
-/** `user@host`, for the cluster's events. */
-export function whoAmI(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`;
-  } catch {
-    return hostname();
-  }
-}
-
-/** The revision that runs, or the last one. */
-export async function latestRevision(farweave: Farweave, cluster: string): Promise<number> {
-  const state = await status(farweave, cluster);
-  const revision = state?.rollout?.revision ?? state?.last?.revision;
-  if (revision !== undefined) return revision;
-  throw new Failure(`Nothing has been rolled out onto ${cluster} yet.`, { hint: 'farweave apply does.' });
 }
 
 async function sealAll(farweave: Farweave, plan: Plan, secrets: Readonly<Record<string, string>>) {

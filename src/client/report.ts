@@ -1,9 +1,9 @@
-import type { Outcome, Problem } from '../workflows/contract.ts';
-import { count, duration, printable, table } from './format.ts';
+import type { ClusterEvent, Outcome, Problem } from '../workflows/contract.ts';
+import { clock, count, duration, printable, table } from './format.ts';
 import type { Draft } from './index.ts';
 import { type Io, type Style, styling } from './io.ts';
 import { mark } from './tree.ts';
-import { isOnOne, stepState, tally, type View } from './view.ts';
+import { isOnOne, leftOut, stepState, tally, type View } from './view.ts';
 
 type Look = Pick<Io, 'color' | 'unicode'>;
 
@@ -12,11 +12,12 @@ export function verdict(view: View, outcome: Outcome, elapsed: number, look: Loo
   const style = styling(look);
   const color = outcome.state === 'done' ? 'green' : outcome.state === 'failed' ? 'red' : 'yellow';
   const { unchanged } = tally(view);
+  const out = leftOut(outcome);
+  const parked = outcome.parked.filter((host) => !out.includes(host));
   return [
     `${style(['bold', color], outcome.state)}: ${outcome.changed} changed, ${unchanged} unchanged in ${duration(elapsed)}`,
-    ...(outcome.parked.length > 0
-      ? [style('yellow', `${count(outcome.parked.length, 'host')} parked: ${outcome.parked.join(', ')}`)]
-      : []),
+    ...(parked.length > 0 ? [style('yellow', `${count(parked.length, 'host')} parked: ${parked.join(', ')}`)] : []),
+    ...(out.length > 0 ? [style('yellow', `${count(out.length, 'host')} left out: ${out.join(', ')}`)] : []),
     ...(outcome.left.length > 0 ? [style('yellow', `not taken back: ${outcome.left.join(', ')}`)] : []),
   ].join('\n');
 }
@@ -42,6 +43,17 @@ function problemOf({ type, message, log, hint }: Problem, style: Style): readonl
     ...lines.map((line) => style('dim', `    | ${printable(line)}`)),
     ...(hint ? [`  ${style('bold', 'What to do:')} ${printable(hint)}`] : []),
   ];
+}
+
+/** When, what, and who: a line an event. Times are those of this machine. */
+export function eventLines(events: readonly ClusterEvent[], look: Look): readonly string[] {
+  const style = styling(look);
+  return table(
+    events.map(({ at, by, what }) => [
+      style('dim', clock(Date.parse(at), undefined, { seconds: true })),
+      printable(what + (by ? ` (${by})` : '')),
+    ]),
+  );
 }
 
 /** A line a check, with what is wrong on which host below those that fail. */

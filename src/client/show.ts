@@ -4,6 +4,7 @@ import type { Io } from './io.ts';
 import { LiveBlock } from './live.ts';
 import { tree } from './tree.ts';
 import { tally, type View } from './view.ts';
+import { waitLines } from './waits.ts';
 
 /** Milliseconds of silence after which a line says that it lives. */
 const QUIET = 1_900;
@@ -27,15 +28,15 @@ export interface Show {
 
 /** The live tree on a terminal, otherwise lines. */
 export function showOf(manner: Manner): Show {
-  return manner.io.out.live && !manner.json ? liveShow(manner.io) : lineShow(manner);
+  return manner.io.out.live && !manner.json ? liveShow(manner) : lineShow(manner);
 }
 
 /** A block that is redrawn several times a second, so that clocks go on between two looks. */
-function liveShow(io: Io): Show {
+function liveShow({ io, self }: Manner): Show {
   const block = new LiveBlock(io.out);
   let latest: View | undefined;
   const draw = () => {
-    if (latest) block.show(tree(latest, { ...io, ...io.out.size(), now: Date.now() }));
+    if (latest) block.show(tree(latest, { ...io, ...io.out.size(), now: Date.now(), self }));
   };
   const timer = setInterval(draw, 120);
   return {
@@ -50,12 +51,13 @@ function liveShow(io: Io): Show {
   };
 }
 
-/** A line a change of state, and one when nothing has changed for a while. */
-function lineShow({ io, json, events }: Manner): Show {
+/** A line a change of state, one when it begins to wait for something else, and one when nothing has changed for a while. */
+function lineShow({ io, json, events, self }: Manner): Show {
   const stream = json ? io.err : io.out;
   let changes: Changes | undefined;
   let said = Date.now();
   let trouble: string | undefined;
+  let waits = '[]';
   return {
     view: (view) => {
       changes ??= new Changes(view.plan);
@@ -68,7 +70,15 @@ function lineShow({ io, json, events }: Manner): Show {
       }
       if (view.trouble && view.trouble !== trouble) io.err.write(`${view.trouble}\n`);
       trouble = view.trouble;
-      if (events || view.outcome || Date.now() - said < QUIET) return;
+      const latest = JSON.stringify(view.waits ?? []);
+      if (latest !== waits && !view.outcome) {
+        waits = latest;
+        for (const line of waitLines(view, { now: Date.now(), self })) io.err.write(`${line}\n`);
+        if (events) io.out.write(`${JSON.stringify({ at: new Date().toISOString(), waits: view.waits })}\n`);
+      }
+      // Where it waits for somebody, or for hours, a line every two seconds would bury what was said.
+      const isIdle = (view.waits ?? []).length > 0 && view.running.length === 0;
+      if (events || isIdle || view.outcome || Date.now() - said < QUIET) return;
       io.err.write(`${heartbeat(view)}\n`);
       said = Date.now();
     },

@@ -1,14 +1,17 @@
 import type { StepState } from '../workflows/contract.ts';
 import { clip, count, duration, printable, width } from './format.ts';
 import { type Io, type Style, styling } from './io.ts';
-import { isOver, type Running, roleState, rolesOf, sitesOf, tally, type View } from './view.ts';
+import { isOver, leftOut, type Running, roleState, rolesOf, sitesOf, tally, type View } from './view.ts';
 import { spinner } from './waiting.ts';
+import { waitLines } from './waits.ts';
 
 export interface Canvas extends Pick<Io, 'color' | 'unicode'> {
   readonly columns: number;
   readonly rows: number;
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** How this program is called. Default: farweave. */
+  readonly self?: string;
 }
 
 const MARKS: Readonly<Record<StepState, readonly [unicode: string, ascii: string]>> = {
@@ -38,14 +41,16 @@ const COLORS = {
  * Where there are more hosts than rows, sites and hosts in which nothing happens fold away.
  */
 export function tree(view: View, canvas: Canvas): readonly string[] {
-  const head = headline(view, canvas);
-  const room = canvas.rows - 3;
+  const style = styling(canvas);
+  const waits = waitLines(view, { self: 'farweave', ...canvas }).map((line) => ` ${style('yellow', line)}`);
+  const head = [headline(view, canvas), ...waits.slice(0, Math.max(1, canvas.rows - 6))];
+  const room = canvas.rows - 2 - head.length;
   const full = [...sitesOf(view.plan)].flatMap(([site, hosts]) => [
     siteLine(view, site, hosts, canvas, false),
     ...hosts.flatMap((host) => hostLines(view, host, canvas)),
   ]);
   const body = full.length <= room ? full : folded(view, canvas, room);
-  return [head, ...body].map((line) => clip(line, canvas.columns - 1));
+  return [...head, ...body].map((line) => clip(line, canvas.columns - 1));
 }
 
 /** The mark of a state, as in the tree. */
@@ -56,18 +61,27 @@ export function mark(state: StepState, canvas: Pick<Io, 'color' | 'unicode'>): s
 function headline(view: View, canvas: Canvas): string {
   const style = styling(canvas);
   const { total, settled, changed } = tally(view);
-  const { state, doing, parked } = view.progress;
+  const { state, doing, wave } = view.progress;
+  const out = leftOut(view.progress).length;
+  const parked = view.progress.parked.length - out;
+  // What it is at is said below, where it waits.
+  const isSaid = doing === '' || doing === state || (view.waits ?? []).some(({ site }) => site === undefined);
   const moving = isOver(state) || state === 'paused' ? '' : `${style('cyan', spinner(canvas, canvas.now))} `;
   return [
     `${moving}${style('bold', view.cluster)} revision ${view.revision}`,
     style(state === 'failed' ? 'red' : state === 'paused' ? 'yellow' : 'bold', state),
     duration((view.ended ?? canvas.now) - view.began),
+    ...(wave ? [`wave ${wave.number} of ${wave.of}`] : []),
     `${settled} of ${total} steps`,
     `${changed} changed`,
-    ...(parked.length > 0 ? [style('yellow', `${count(parked.length, 'host')} parked`)] : []),
-    ...(view.trouble ? [style('yellow', view.trouble)] : doing && doing !== state ? [style('dim', doing)] : []),
+    ...(parked > 0 ? [style('yellow', `${count(parked, 'host')} parked`)] : []),
+    ...(out > 0 ? [style('yellow', `${count(out, 'host')} left out`)] : []),
+    ...(view.trouble ? [style('yellow', view.trouble)] : isSaid ? [] : [style('dim', withoutWave(doing))]),
   ].join('  ');
 }
+
+/** `wave 2 of 5: start MongoDB`: which wave stands in the line already. */
+const withoutWave = (doing: string) => doing.replace(/^wave \d+ of \d+: /, '');
 
 function siteLine(view: View, site: string, hosts: readonly string[], canvas: Canvas, fold: boolean): string {
   const name = styling(canvas)('bold', site);
@@ -82,7 +96,9 @@ function hostLines(view: View, host: string, canvas: Canvas): readonly string[] 
   const names = view.plan.hosts.map(({ name }) => name.length);
   const indent = `   ${host.padEnd(Math.max(...names))}  `;
   const running = view.running.filter((one) => one.host === host).map((one) => runningLine(one, indent, canvas, style));
-  return [indent + roleMarks(view, host, canvas, canvas.columns - 1 - indent.length), ...running];
+  const out = leftOut(view.progress).includes(host) ? `  ${style('dim', 'left out')}` : '';
+  const room = canvas.columns - 1 - indent.length - width(out);
+  return [indent + roleMarks(view, host, canvas, room) + out, ...running];
 }
 
 /** `✔ system  ✔ docker  ◐ wireguard  · dns`; where that is too wide, only what is not yet done keeps its name. */
@@ -133,6 +149,7 @@ function isLoud(state: StepState): boolean {
 
 /** How a host stands as a whole. */
 function hostState(view: View, host: string): StepState {
+  if (leftOut(view.progress).includes(host)) return 'skipped';
   if (view.progress.parked.includes(host)) return 'parked';
   const states = rolesOf(view.plan)
     .map((role) => roleState(view, role, host))

@@ -1,5 +1,12 @@
 import type { Plan, Stage } from '../plan/plan.ts';
-import type { Outcome, Progress, RolloutState, StepState, Steps } from '../workflows/contract.ts';
+import {
+  type Outcome,
+  type Progress,
+  type RolloutState,
+  SKIPPED,
+  type StepState,
+  type Steps,
+} from '../workflows/contract.ts';
 
 /** A rollout at a moment, as far as it can be seen from outside. */
 export interface View {
@@ -15,6 +22,8 @@ export interface View {
   readonly progress: Progress;
   /** What runs on hosts right now; empty where nobody asked. */
   readonly running: readonly Running[];
+  /** What holds it or some of its sites back. */
+  readonly waits?: readonly Waiting[];
   /** Why this is older than it should be, such as a worker that does not answer. */
   readonly trouble?: string;
   /** How it ended. */
@@ -31,6 +40,12 @@ export interface Running {
   readonly attempt: number;
   /** The last line that the host said. */
   readonly line?: string;
+}
+
+/** What holds a rollout back, or one of its sites. */
+export interface Waiting extends NonNullable<Progress['waits']> {
+  /** Missing: all of it waits. */
+  readonly site?: string;
 }
 
 /** A rollout's state with that of the sites under way laid over it: theirs is newer. */
@@ -53,6 +68,19 @@ export function isOver(state: RolloutState): boolean {
 /** Whether it waits for somebody to decide what becomes of a failure. */
 export function isStuck({ stuck }: Progress): boolean {
   return stuck === true;
+}
+
+/** Hosts that somebody has left out. They stand among the parked ones, with this as their problem. */
+export function leftOut({ parked, problems }: Pick<Progress, 'parked' | 'problems'>): readonly string[] {
+  const named = new Set(problems.filter(({ type }) => type === SKIPPED).map(({ host }) => host));
+  return parked.filter((host) => named.has(host));
+}
+
+/** Hosts on which something has failed that stands in the way; where it is that too many are away, those. */
+export function failedHosts({ parked, problems }: Pick<Progress, 'parked' | 'problems'>): readonly string[] {
+  const failed = problems.filter(({ host, type }) => host !== '' && type !== SKIPPED).map(({ host }) => host);
+  const present = failed.filter((host) => !parked.includes(host));
+  return [...new Set(present.length > 0 ? present : failed)];
 }
 
 /** State of one step. */
@@ -108,12 +136,13 @@ export function isOnOne(stage: Stage): boolean {
 
 /** How a role stands on a host: the state that most wants to be seen. Undefined where it has nothing to do there. */
 export function roleState({ plan, progress }: Pick<View, 'plan' | 'progress'>, role: string, host: string) {
+  const isOut = leftOut(progress).includes(host);
   const states = plan.stages
     .filter((stage) => roleOf(stage) === role && stage.hosts.includes(host))
     .map((stage) => ({ state: stepState(progress.steps, stage, host), stage }))
     // What another host does for all is nothing that this one has yet to do.
     .filter(({ state, stage }) => !isOnOne(stage) || state !== 'queued')
-    .map(({ state }) => state);
+    .map(({ state }) => (isOut && state === 'queued' ? 'skipped' : state));
   return states.length === 0 ? undefined : sum(states);
 }
 

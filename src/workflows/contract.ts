@@ -5,6 +5,7 @@ import type { Facts, HostSpec, OnFailure, Plan, Stage, Window } from '../plan/pl
 import { rolloutId } from './names.ts';
 import type { Problem } from './records.ts';
 
+export { SKIPPED } from './attendance.ts';
 export * from './cluster-contract.ts';
 export * from './controls.ts';
 export { clusterId, lookId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';

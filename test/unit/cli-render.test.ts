@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { Changes, changeLine } from '../../src/client/changes.ts';
-import { clip, duration, printable, table, width } from '../../src/client/format.ts';
+import { clip, clock, duration, printable, table, width } from '../../src/client/format.ts';
 import type { Stream } from '../../src/client/io.ts';
 import { clusterLink, workflowLink } from '../../src/client/links.ts';
 import { LiveBlock } from '../../src/client/live.ts';
-import { checkLines, problemLines, verdict } from '../../src/client/report.ts';
+import { checkLines, eventLines, problemLines, verdict } from '../../src/client/report.ts';
 import { tree } from '../../src/client/tree.ts';
-import { merge, tally, type View } from '../../src/client/view.ts';
+import { failedHosts, merge, tally, type View } from '../../src/client/view.ts';
+import { waitLines, waitsOf } from '../../src/client/waits.ts';
 import type { Plan, Stage } from '../../src/plan/plan.ts';
 import type { Progress, Steps } from '../../src/workflows/contract.ts';
 
@@ -135,6 +136,28 @@ describe('the tree', () => {
     ]);
   });
 
+  it('says which wave it is in, and who was left out by somebody', () => {
+    const wave = { number: 2, of: 5, hosts: ['vm1'] };
+    const problems = [{ host: 'vm2', type: 'Skipped', message: 'vm2 is left out by ada' }];
+    const more = { wave, doing: 'wave 2 of 5: install Docker', parked: ['vm0', 'vm2'], problems };
+    const lines = tree(view({ '00-system.ready': { vm2: 'done' } }, more), { ...canvas, columns: 140 });
+    expect(lines[0]).toBe(
+      '⠸ forum revision 3  rolling  1m 12s  wave 2 of 5  1 of 13 steps  1 changed  1 host parked  1 host left out  install Docker',
+    );
+    expect(lines.at(-1)).toBe('   vm2  ✔ system  - docker  - nodebb  left out');
+  });
+
+  it('says below its head what it waits for, and folds for it', () => {
+    const waits = [{ for: 'approval', until: new Date(canvas.now + 3_600_000).toISOString() }] as const;
+    const lines = tree(view(MIDWAY, { state: 'paused', doing: 'waits' }, { waits }), { ...canvas, rows: 9 });
+    expect(lines.slice(0, 3)).toEqual([
+      'forum revision 3  paused  1m 12s  7 of 13 steps  3 changed',
+      expect.stringMatching(/^ waits for an approval until .+ \(in 1h 00m\): farweave approve$/),
+      ' ams',
+    ]);
+    expect(tree(view(MIDWAY, {}, { waits }), { ...canvas, rows: 7 }).length).toBeLessThan(7);
+  });
+
   it('shows control characters of a host as text', () => {
     const running = [{ host: 'vm1', what: 'x.y', since: BEGAN, attempt: 1, line: 'a\u001b[2Jb\u0007' }];
     expect(tree(view({}, {}, { running }), canvas).join('\n')).toContain('ab\\x07');
@@ -230,6 +253,8 @@ describe('the last words', () => {
     expect(verdict(view({}), bad, 60_000, PLAIN)).toBe(
       'undone: 2 changed, 0 unchanged in 1m 00s\n1 host parked: vm2\nnot taken back: mongodb.initiate on vm0',
     );
+    const out = { ...bad, left: [], problems: [{ host: 'vm2', type: 'Skipped', message: 'vm2 is left out' }] };
+    expect(verdict(view({}), out, 60_000, PLAIN)).toMatch(/\n1 host left out: vm2$/);
   });
 
   it('give failures by host: short, then long, then what to do', () => {
@@ -255,6 +280,57 @@ describe('the last words', () => {
   });
 });
 
+describe('what a rollout waits for', () => {
+  const NOW = Date.parse('2026-11-24T16:30:00Z');
+  const until = '2026-11-24T21:00:00Z';
+  const said = (seen: View) => waitLines(seen, { now: NOW, self: 'farweave -f x.yaml' });
+
+  it.each([
+    {
+      waits: { for: 'approval', until },
+      says: /^waits for an approval until .*2026.* \(in 4h 30m\): farweave -f x\.yaml approve$/,
+    },
+    { waits: { for: 'soak', until }, says: /^lets the last wave run until .* \(in 4h 30m\) before the next one goes$/ },
+    { waits: { for: 'window', until }, says: /^waits until a window opens: .* \(in 4h 30m\)$/ },
+    { waits: { for: 'resume' }, says: /^paused by ada: lunch; farweave -f x\.yaml resume goes on$/ },
+    {
+      waits: { for: 'decision' },
+      says: /^vm0, vm2 failed; nothing new begins before somebody decides: farweave -f x\.yaml retry, /,
+    },
+  ] as const)('is a sentence: $waits.for', ({ waits, says }) => {
+    const problems = ['vm0', 'vm2', 'vm0', ''].map((name) => ({ host: name, type: 'CommandFailed', message: name }));
+    const more = { doing: 'paused by ada: lunch', problems };
+    expect(said(view({}, more, { waits: [waits] }))).toEqual([expect.stringMatching(says)]);
+  });
+
+  it('is said of a site by its own clock, and of many sites in few lines', () => {
+    const windows = { fra: { timezone: 'Asia/Tokyo', from: '06:00', to: '08:00' } };
+    const sites = ['fra', 'ams', 'nyc', 'lon', 'par', 'rom'];
+    const waits = sites.map((site) => ({ for: 'window', until, site }) as const);
+    const lines = said(view({}, {}, { waits, plan: { ...PLAN, policy: { windows } } }));
+    expect(lines[0]).toBe('waits until the window of fra opens: 2026-11-25 06:00 GMT+9 (in 4h 30m)');
+    expect(lines).toHaveLength(5);
+    expect(lines.at(-1)).toBe('and 2 more sites wait');
+  });
+
+  it('is gathered from the rollout and its sites, also where an earlier release says only that it is paused', () => {
+    const window = { for: 'window', until } as const;
+    const sites = new Map([
+      ['ams', progress({}, { waits: window })],
+      ['fra', progress({})],
+    ]);
+    expect(waitsOf(progress({}), sites)).toEqual([{ ...window, site: 'ams' }]);
+    expect(waitsOf(progress({}, { state: 'paused' }), new Map())).toEqual([{ for: 'resume' }]);
+    expect(waitsOf(progress({}, { state: 'paused', stuck: true }), new Map())).toEqual([{ for: 'decision' }]);
+  });
+
+  it('is a decision about hosts that take part, or about those that are away where too many are', () => {
+    const problems = ['vm0', 'vm1', 'vm2'].map((name) => ({ host: name, type: 'Unreachable', message: name }));
+    expect(failedHosts({ problems, parked: ['vm0', 'vm2'] })).toEqual(['vm1']);
+    expect(failedHosts({ problems, parked: ['vm0', 'vm1', 'vm2'] })).toEqual(['vm0', 'vm1', 'vm2']);
+  });
+});
+
 describe('texts', () => {
   it.each([
     [0, '0s'],
@@ -264,6 +340,23 @@ describe('texts', () => {
     [3_660_000, '1h 01m'],
   ])('%d ms are %s', (milliseconds, text) => {
     expect(duration(milliseconds)).toBe(text);
+  });
+
+  it.each([
+    ['UTC', '2026-11-24 21:00 UTC', '2026-11-24 21:00:07 UTC'],
+    ['Europe/Berlin', '2026-11-24 22:00 CET', '2026-11-24 22:00:07 CET'],
+    ['America/New_York', '2026-11-24 16:00 GMT-5', '2026-11-24 16:00:07 GMT-5'],
+  ])('of times in %s name their zone', (zone, minutes, seconds) => {
+    const at = Date.parse('2026-11-24T21:00:07Z');
+    expect(clock(at, zone)).toBe(minutes);
+    expect(clock(at, zone, { seconds: true })).toBe(seconds);
+  });
+
+  it('of events say when, what and who', () => {
+    const events = [{ at: '2026-11-24T21:00:07Z', what: 'vm1 is left out\u0007', by: 'ada@desk' }];
+    expect(eventLines(events, PLAIN)).toEqual([
+      expect.stringMatching(/^2026-11-2\d \d\d:\d\d:07 \S+ {2}vm1 is left out\\x07 \(ada@desk\)$/),
+    ]);
   });
 
   it('are cut to a width with their colours left whole', () => {

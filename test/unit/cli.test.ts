@@ -30,9 +30,10 @@ beforeEach(() => {
 afterEach(() => rmSync(cwd, { recursive: true }));
 
 describe('--help', () => {
-  const commands = ['init', 'validate', 'plan', 'apply', 'status', 'watch', 'verify', 'pause', 'resume', 'rollback'];
+  const controls = ['pause', 'resume', 'approve', 'retry', 'skip', 'batch', 'cancel', 'rollback'];
+  const commands = ['init', 'validate', 'plan', 'apply', 'status', 'events', 'watch', 'verify', ...controls];
 
-  it.each([...commands, 'cancel', 'secrets', 'dev', 'lab', 'demo'])('teaches %s by examples', async (command) => {
+  it.each([...commands, 'secrets', 'dev', 'lab', 'demo'])('teaches %s by examples', async (command) => {
     const { exitCode, out } = await call(command, '--help');
     expect(exitCode).toBe(0);
     expect(out).toContain('Examples:');
@@ -42,7 +43,7 @@ describe('--help', () => {
   it('lists every command, and says what exit codes mean', async () => {
     const { exitCode, out } = await call('--help');
     expect(exitCode).toBe(0);
-    for (const command of [...commands, 'cancel', 'secrets', 'dev', 'lab'])
+    for (const command of [...commands, 'secrets', 'dev', 'lab'])
       expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     expect(out).toMatch(/^ {2}130 +interrupted/m);
   });
@@ -58,6 +59,14 @@ describe('a wrong command line', () => {
     { argv: ['init'], says: "missing required argument 'hosts'" },
     { argv: ['lab', 'delay', '20ms'], says: 'Wants a whole number' },
     { argv: ['lab', 'up', '--release', 'buster'], says: 'Allowed choices are trixie, bookworm' },
+    { argv: ['batch', '0'], says: 'Wants a whole number, 1 at least' },
+    { argv: ['batch', 'many'], says: 'Wants a whole number, 1 at least' },
+    { argv: ['skip'], says: "missing required argument 'host'" },
+    { argv: ['retry', '--step', 'mongodb.start'], says: '--step wants a host' },
+    { argv: ['rollback', 'vm1', '--to', '3'], says: 'not two of them' },
+    { argv: ['rollback', '--wave', 'vm1'], says: 'not two of them' },
+    { argv: ['rollback', '--to', 'yesterday'], says: 'Wants a whole number, 1 at least' },
+    { argv: ['events', '-n', 'all'], says: 'Wants a whole number, 1 at least' },
     { argv: ['dev', 'logs', 'database'], says: 'wants server or worker' },
   ])('$argv exits with 2 and says what was meant', async ({ argv, says }) => {
     const { exitCode, err, out } = await call(...argv);
@@ -137,7 +146,7 @@ describe('a missing secret', () => {
 });
 
 describe('what asks about a cluster that was never rolled out', () => {
-  it.each([['status'], ['watch'], ['pause'], ['secrets', 'list']])(
+  it.each([['status'], ['events'], ['watch'], ['pause'], ['skip', 'vm1'], ['cancel'], ['secrets', 'list']])(
     '%s says so, and starts no server',
     async (...argv) => {
       write(GOOD);

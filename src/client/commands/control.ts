@@ -1,89 +1,81 @@
 import type { Command } from 'commander';
-import { type Note, pauseSignal, type RunningRollout, resumeSignal, rollbackSignal } from '../../workflows/contract.ts';
+import type { Cluster } from '../../spec/cluster.ts';
+import { suggestion } from '../../spec/problem.ts';
 import { type At, mustBeKnown, type Run, readSpec, teach, withTemporal, writeJson } from '../command.ts';
-import type { Farweave } from '../connection.ts';
-import { EXIT, Failure } from '../errors.ts';
-import { status, whoAmI } from '../index.ts';
-
-interface Options {
-  readonly reason?: string;
-}
-
-interface Control {
-  readonly name: string;
-  readonly summary: string;
-  readonly description: string;
-  /** Said when it was sent. */
-  readonly said: string;
-  send(handle: ReturnType<Farweave['client']['workflow']['getHandle']>, note: Note): Promise<unknown>;
-}
-
-const CONTROLS: readonly Control[] = [
-  {
-    name: 'pause',
-    summary: 'hold the rollout that runs',
-    description: 'Steps that run finish, no other begins. farweave resume goes on.',
-    said: 'is asked to pause: what runs finishes, nothing else begins',
-    send: (handle, note) => handle.signal(pauseSignal, note),
-  },
-  {
-    name: 'resume',
-    summary: 'go on with a rollout that is paused',
-    description: 'Goes on with a rollout that is paused. One that is paused on a failure tries again what has failed.',
-    said: 'goes on',
-    send: (handle, note) => handle.signal(resumeSignal, note),
-  },
-  {
-    name: 'rollback',
-    summary: 'take back what the rollout that runs has changed',
-    description:
-      'Nothing new begins, steps that run finish, then what this rollout has changed is taken back in reverse order. ' +
-      'What was so before it stays. What cannot be taken back was named by the plan.',
-    said: 'is asked to take back what it has changed',
-    send: (handle, note) => handle.signal(rollbackSignal, note),
-  },
-  {
-    name: 'cancel',
-    summary: 'end the rollout that runs',
-    description:
-      'Ends the rollout: steps that run are ended, nothing else begins, and what it has done stays, whatever the policy. ' +
-      'To have it taken back, use farweave rollback instead: afterwards it is too late.',
-    said: 'is asked to end',
-    send: (handle) => handle.cancel(),
-  },
-];
+import { confirm } from '../confirm.ts';
+import { type Led, noneRuns, runningRollout, type Wish, wish } from '../control.ts';
+import { EXIT } from '../errors.ts';
+import { waiting } from '../waiting.ts';
+import { type Argument, bad, CONTROLS, type ControlCommand, type Options } from './controls.ts';
 
 export function addControl(program: Command, run: Run): void {
   for (const control of CONTROLS) {
-    const command = program
-      .command(control.name)
-      .summary(control.summary)
-      .description(control.description)
-      .option('--reason <text>', 'for those who come after')
-      .action(run((at: At, options: Options) => send(at, control, options)));
-    teach(command, [
-      [`farweave ${control.name}`, ''],
-      [`farweave ${control.name} --reason 'disk of vm1 is being replaced'`, ''],
-    ]);
+    const { name, summary, description, argument, options = [], examples } = control;
+    const command = program.command(name).summary(summary).description(description);
+    if (argument) addArgument(command, argument);
+    for (const [flags, what, parse] of options)
+      if (parse) command.option(flags, what, parse);
+      else command.option(flags, what);
+    if (control.question) command.option('-y, --yes', 'do not ask');
+    command.option('--reason <text>', 'for those who come after').action(
+      run((at: At, ...given: (Argument | Options)[]) => {
+        const chosen = given.at(-1) as Options;
+        return act(at, control, argument && (given[0] as Argument), chosen);
+      }),
+    );
+    teach(command, examples, 'Exit codes: 0 done; 1 refused, with the reason; 2 bad input; 3 nobody has answered.');
   }
 }
 
-async function send(at: At, control: Control, { reason }: Options): Promise<number> {
-  const { name } = await readSpec(at);
-  mustBeKnown(at, name);
-  return await withTemporal(at, async (farweave) => {
-    const { workflowId, revision } = await runningRollout(farweave, name);
-    const note: Note = { by: whoAmI(), ...(reason && { reason }) };
-    await control.send(farweave.client.workflow.getHandle(workflowId), note);
-    if (at.global.json) writeJson(at, { cluster: name, revision, workflowId, sent: control.name });
-    else at.io.out.write(`Revision ${revision} ${control.said}.\n  ${at.self} watch    see what becomes of it\n`);
-    return EXIT.ok;
-  });
+function addArgument(command: Command, [name, what, parse]: NonNullable<ControlCommand['argument']>): void {
+  if (parse) command.argument(name, what, parse);
+  else command.argument(name, what);
 }
 
-async function runningRollout(farweave: Farweave, name: string): Promise<RunningRollout> {
-  const rollout = (await status(farweave, name))?.rollout;
-  if (!rollout)
-    throw new Failure(`No rollout of ${name} runs.`, { hint: 'farweave status says how the last one ended.' });
-  return rollout;
+async function act(at: At, control: ControlCommand, argument: Argument, options: Options): Promise<number> {
+  const wanted = noted(control.wants(argument, options), options);
+  const cluster = await readSpec(at);
+  mustBeKnown(at, cluster.name);
+  const needsWorker = wanted.control !== 'cancel';
+  return await withTemporal(
+    at,
+    async (farweave) => {
+      const rollout = await waiting(at.io, 'Looking for the rollout', () => runningRollout(farweave, cluster.name));
+      if (control.name === 'rollback' && (!rollout || options.to !== undefined)) return await earlier(cluster.name);
+      if (!rollout) throw noneRuns(cluster.name);
+      for (const host of hostsOf(wanted)) mustBeHost(host, cluster, rollout);
+      if (at.io.canAsk && !options.yes && control.question && !(await confirm(control.question(wanted, rollout)))) {
+        at.io.err.write('Nothing was asked of it.\n');
+        return EXIT.failed;
+      }
+      const done = await waiting(at.io, `Asking to ${control.name}`, () => wish(farweave, rollout, wanted));
+      if (at.global.json) writeJson(at, done);
+      else at.io.out.write(`Revision ${done.revision}: ${done.said}.\n  ${at.self} watch    see what becomes of it\n`);
+      return EXIT.ok;
+    },
+    { needsWorker },
+  );
+}
+
+/** The rollout of an earlier revision. */
+async function earlier(cluster: string): Promise<number> {
+  // Here: return await rollbackTo(at, { to, yes, reason }) of ./rollback-to.ts.
+  throw noneRuns(cluster);
+}
+
+function noted(wanted: Wish, { reason }: Options): Wish {
+  return reason === undefined ? wanted : ({ ...wanted, request: { ...wanted.request, reason } } as Wish);
+}
+
+function hostsOf({ request }: Wish): readonly string[] {
+  if ('host' in request) return [request.host];
+  return 'hosts' in request ? (request.hosts ?? []) : [];
+}
+
+/** One that has left the cluster file may still be in the rollout. */
+function mustBeHost(host: string, { hosts }: Cluster, rollout: Led): void {
+  const names = [...new Set([...hosts.map(({ name }) => name), ...rollout.hosts])];
+  if (names.includes(host)) return;
+  const some = names.length <= 12 ? names.join(', ') : `${names.slice(0, 10).join(', ')} and ${names.length - 10} more`;
+  throw bad(`There is no host ${host}${suggestion(host, names)}`, `There are: ${some}`);
 }

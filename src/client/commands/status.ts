@@ -11,12 +11,18 @@ import {
   writeJson,
 } from '../command.ts';
 import type { Farweave } from '../connection.ts';
-import { EXIT } from '../errors.ts';
-import { count, printable, table } from '../format.ts';
+import { EXIT, Failure } from '../errors.ts';
+import { type Followed, follow } from '../follow.ts';
+import { count, table } from '../format.ts';
 import { status as ask } from '../index.ts';
-import { type Io, styling } from '../io.ts';
+import { styling } from '../io.ts';
 import { clusterLink, workflowLink } from '../links.ts';
-import { problemLines } from '../report.ts';
+import { eventLines, problemLines } from '../report.ts';
+import { isStuck, leftOut, tally, type View } from '../view.ts';
+import { waitLines } from '../waits.ts';
+
+/** Milliseconds for a look at the rollout that runs: what the cluster remembers is worth showing without it. */
+const LOOK_LIMIT = 10_000;
 
 export function addStatus(program: Command, run: Run): void {
   const command = program
@@ -24,7 +30,7 @@ export function addStatus(program: Command, run: Run): void {
     .summary('show what is known of the cluster')
     .description(
       'Shows what the server remembers: revision, the rollout that runs or how the last one ended, hosts, hosts that are ' +
-        'parked, and what happened last. Asks no host.',
+        'parked, what a rollout waits for, and what happened last. Asks no host.',
     )
     .action(run(status));
   teach(command, [
@@ -39,19 +45,48 @@ async function status(at: At): Promise<number> {
   return await withTemporal(at, async (farweave) => {
     const state = await ask(farweave, name);
     if (!state) throw unknownCluster(at, name);
-    if (at.global.json) writeJson(at, document(name, state, farweave));
-    else at.io.out.write(`${lines(name, state, farweave, at).join('\n')}\n`);
+    const view = state.rollout && (await seen(farweave, { cluster: name, ...state.rollout }));
+    if (at.global.json) writeJson(at, document(name, state, view, farweave));
+    else at.io.out.write(`${lines(name, state, view, farweave, at).join('\n')}\n`);
     return EXIT.ok;
   });
 }
 
-/** Everything, but of secrets only their names. */
-function document(name: string, state: ClusterState, farweave: Farweave) {
-  const ui = farweave.ui && clusterLink(farweave.ui, farweave.namespace, name);
-  return { cluster: name, ...state, sealed: Object.keys(state.sealed), ...(ui && { ui }) };
+/** How the rollout stands; undefined where it does not answer in time, or has ended meanwhile. */
+async function seen({ client }: Farweave, rollout: Followed): Promise<View | undefined> {
+  try {
+    for await (const view of follow(client, rollout, { signal: AbortSignal.timeout(LOOK_LIMIT) })) return view;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+  }
+  return undefined;
 }
 
-function lines(name: string, state: ClusterState, farweave: Farweave, { io, self }: At): readonly string[] {
+/** Everything, but of secrets only their names. */
+function document(name: string, state: ClusterState, view: View | undefined, farweave: Farweave) {
+  const ui = farweave.ui && clusterLink(farweave.ui, farweave.namespace, name);
+  return {
+    cluster: name,
+    ...state,
+    sealed: Object.keys(state.sealed),
+    ...(view && { progress: progressOf(view) }),
+    ...(ui && { ui }),
+  };
+}
+
+function progressOf(view: View) {
+  const { steps: _, children: __, waits: ___, ...progress } = view.progress;
+  const { settled, total } = tally(view);
+  return { ...progress, settled, total, leftOut: leftOut(progress), waits: view.waits ?? [] };
+}
+
+function lines(
+  name: string,
+  state: ClusterState,
+  view: View | undefined,
+  farweave: Farweave,
+  { io, self }: At,
+): readonly string[] {
   const style = styling(io);
   const hosts = Object.keys(state.knowledge.indexes);
   const { ui, namespace } = farweave;
@@ -59,39 +94,61 @@ function lines(name: string, state: ClusterState, farweave: Farweave, { io, self
     ['Cluster', `${style('bold', name)}, revision ${state.revision}`],
     ['Hosts', `${hosts.length}${hosts.length > 0 ? `: ${listed(hosts)}` : ''}`],
     ...rolloutRows(state, farweave),
+    ...(view ? progressRows(view, self) : []),
+    ...lastRows(state),
     ...(ui ? [['Web UI', clusterLink(ui, namespace, name)]] : []),
   ];
   return [
     ...table(rows),
-    ...(state.rollout ? [] : problemLines(state.last?.problems ?? [], io)),
-    ...eventLines(state, io),
-    ...(state.rollout ? ['', `Next    ${self} watch · ${self} pause`] : []),
+    ...problemLines((state.rollout ? view?.progress : state.last)?.problems ?? [], io),
+    ...(state.events.length > 0 ? ['', 'Events'] : []),
+    ...eventLines(state.events.slice(-10), io).map((line) => `  ${line}`),
+    ...(state.rollout
+      ? [
+          '',
+          `Next    ${next(view)
+            .map((command) => `${self} ${command}`)
+            .join(' · ')}`,
+        ]
+      : []),
   ];
 }
 
-function rolloutRows({ rollout, last }: ClusterState, { ui, namespace }: Farweave): string[][] {
-  const running = rollout && [
+function rolloutRows({ rollout }: ClusterState, { ui, namespace }: Farweave): string[][] {
+  if (!rollout) return [];
+  return [
     ['Rollout', `revision ${rollout.revision} runs (${rollout.purpose}, plan ${rollout.digest.slice(0, 16)})`],
     ...(ui ? [['', workflowLink(ui, namespace, rollout.workflowId, rollout.runId)]] : []),
   ];
-  const ended = last && [
+}
+
+function progressRows(view: View, self: string): string[][] {
+  const { state, wave, changed, parked } = view.progress;
+  const { settled, total } = tally(view);
+  const out = leftOut(view.progress);
+  const lost = parked.filter((host) => !out.includes(host));
+  const at = wave ? `, wave ${wave.number} of ${wave.of}` : '';
+  return [
+    ['State', `${state}${at}, ${settled} of ${total} steps, ${changed} changed`],
+    ...waitLines(view, { now: Date.now(), self }).map((line) => ['Waits', line]),
+    ...(lost.length > 0 ? [['Parked', listed(lost)]] : []),
+    ...(out.length > 0 ? [['Left out', listed(out)]] : []),
+  ];
+}
+
+function lastRows({ last }: ClusterState): string[][] {
+  if (!last) return [];
+  return [
     ['Last', `revision ${last.revision} ${last.state}: ${last.changed} changed (plan ${last.digest.slice(0, 16)})`],
     ...(last.parked.length > 0 ? [['Parked', `${count(last.parked.length, 'host')}: ${listed(last.parked)}`]] : []),
     ...(last.left.length > 0 ? [['Left', `not taken back: ${last.left.join(', ')}`]] : []),
   ];
-  return [...(running ?? []), ...(ended ?? [])];
 }
 
-function eventLines({ events }: ClusterState, io: Io): readonly string[] {
-  if (events.length === 0) return [];
-  const style = styling(io);
-  const rows = events
-    .slice(-10)
-    .map(({ at, by, what }) => [
-      style('dim', at.slice(0, 19).replace('T', ' ')),
-      printable(what + (by ? ` (${by})` : '')),
-    ]);
-  return ['', 'Events', ...table(rows).map((row) => `  ${row}`)];
+function next(view: View | undefined): readonly string[] {
+  if (view && isStuck(view.progress)) return ['watch', 'resume', 'rollback'];
+  const held = (view?.waits ?? []).find(({ site }) => site === undefined)?.for;
+  return ['watch', held === 'approval' ? 'approve' : held === 'resume' ? 'resume' : 'pause'];
 }
 
 function listed(names: readonly string[]): string {
