@@ -55,9 +55,12 @@ export interface SurveyResult {
 
 /** Brings steps about, takes them back (`….undo`), or waits until they hold (`host.gate`). */
 export type Activity = (task: Task) => Promise<readonly Result[]>;
-/** Drops the receipts of the rollout, whose settled steps nobody is going to undo. */
+/**
+ * Drops the receipts of the rollout, whose settled steps nobody is going to undo, and what its jobs have left.
+ * `over`: a fence above all of the rollout's, and not above those of later ones. Without it the jobs stay until they are old.
+ */
 export type Settle = (
-  task: Omit<Task, 'steps' | 'facts'> & { readonly facts: Facts; readonly rollout: string },
+  task: Omit<Task, 'steps' | 'facts'> & { readonly facts: Facts; readonly rollout: string; readonly over?: number },
 ) => Promise<void>;
 export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
 

@@ -56,9 +56,13 @@ export function exitFailure(exitCode: number, log: string): ApplicationFailure {
 /** A cancellation that tells, like any failure, what had been done before it. */
 export const cancelled = (detail: FailureDetail) => new CancelledFailure('cancelled', [detail]);
 
-/** The only failure that the activity's own policy retries. */
+/** The only failure that the activity's own policy retries. Soon: the next worker may be waiting. */
 export const handedOver = () =>
-  ApplicationFailure.retryable('the worker shut down; the next one follows what runs on the host', 'WorkerShutdown');
+  ApplicationFailure.create({
+    type: 'WorkerShutdown',
+    message: 'the worker shut down; the next one follows what runs on the host',
+    nextRetryDelay: '200ms',
+  });
 
 /** As a failure of the activity. `where` comes before the message; what is known of it goes into its detail; `redact` takes out secrets. */
 export function classify(

@@ -131,6 +131,18 @@ it('does not take for "no" what could not be asked', async () => {
   expect(findings).toMatchObject([{ is: 'unknown' }]);
 });
 
+it('neither changes nor skips an undo where what earlier attempts left could not be read', async () => {
+  await act(perform.converge, task());
+  hosts.get('vm1').state.delete('jq');
+  hosts.on(/^cat \S*farweave\/before/, { exitCode: 137, stderr: 'no answer within 40 s' });
+  for (const activity of [perform.converge, perform.undo])
+    expect(await failed(act(activity, task({}, { fence: 2 })))).toMatchObject({
+      type: 'StateUnknown',
+      message: expect.stringContaining('no answer within 40 s'),
+    });
+  expect(hosts.changes).toHaveLength(1);
+});
+
 it('tells of the steps before the one that failed', async () => {
   const steps = [step, { ...step, receipt: 'run/02-pkg.install', args: { name: 1 } }];
   const { type, detail } = await failed(act(perform.converge, task({}, { steps })));
@@ -144,6 +156,17 @@ it('undoes where there is a receipt, and nowhere else', async () => {
   expect(hosts.get('vm1').state.has('jq')).toBe(false);
   expect([...hosts.get('vm1').receipts]).toEqual([]);
   expect(await act(perform.undo, task({}, { fence: 2 }))).toEqual([{ changed: false }]);
+});
+
+it('forgets the jobs of a settled rollout only where it is told a fence that keeps late attempts out', async () => {
+  const { steps: _, ...settling } = task();
+  const activity = async (more: { over?: number }) => {
+    hosts.told.length = 0;
+    await new MockActivityEnvironment().run(perform.settle, { ...settling, rollout: 'run', ...more });
+    return hosts.told.map(({ text }) => text).join('\n');
+  };
+  expect(await activity({})).not.toContain('farweave/jobs');
+  expect(await activity({ over: 4_000 })).toMatch(/farweave\/jobs[\s\S]*-gt[\s\S]*echo 4000[\s\S]*rm -rf \$job/);
 });
 
 it('shows what would run only where it is asked to', async () => {

@@ -1,11 +1,12 @@
 import type { No, Operation, Verdict } from '../roles/operation.ts';
 import { script, sh } from '../ssh/command.ts';
 import { isLoss, JobLost } from '../ssh/errors.ts';
+import { retire } from '../ssh/jobs.ts';
 import * as receipts from '../ssh/receipt.ts';
 import * as before from './before.ts';
 import type { Activity, Finding, Result, Settle, Step, Survey } from './contract.ts';
 import { failure } from './failures.ts';
-import { awaitState, describe, type State, wrong } from './state.ts';
+import { answered, awaitState, describe, type State, wrong } from './state.ts';
 import { firstKey, type Tools, type Visit, visiting } from './visit.ts';
 
 /** Carries out what operations describe: ask, judge, leave a receipt, change, ask again. */
@@ -67,7 +68,9 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
   const settle: Settle = (task) =>
     visiting(tools, task, async (visit) => {
       visit.where = `settling ${visit.host.name}`;
-      await visit.ask([receipts.dropAll(task.rollout), before.forget(task.rollout)]);
+      const { rollout, over } = task;
+      const ended = over === undefined ? [] : [retire(rollout, over)];
+      await visit.ask([receipts.dropAll(rollout), before.forget(rollout), ...ended]);
     });
 
   return { survey, converge, gate, undo, settle };
@@ -85,10 +88,11 @@ async function bringAbout(visit: Visit, step: Step, state: State): Promise<Resul
   const questions = [state.probe, receipts.find(step.receipt), before.asking(step.receipt)];
   const [answer, receipt, noted] = await visit.ask(questions);
   const now = state.judge(answer!);
-  const earlier = before.parse(noted!);
+  const earlier = before.parse(answered(noted!));
+  const hasReceipt = answered(receipt!).exitCode === 0;
   const begun = earlier?.generation === step.generation ? earlier.verdict : undefined;
   // Where an attempt of this generation has begun, it is followed to its end, whatever the state is by now.
-  if (!begun && now.is === 'yes') return result(receipt!.exitCode === 0, now);
+  if (!begun && now.is === 'yes') return result(hasReceipt, now);
   if (!begun && now.is === 'unknown') throw failure('StateUnknown', now.why);
   const verdict = begun ?? (now as No);
 
@@ -118,8 +122,8 @@ async function takeBack(visit: Visit, step: Step, state: State): Promise<boolean
   const { host } = visit;
   const { operation, args } = state;
   const [receipt, noted] = await visit.ask([receipts.find(step.receipt), before.asking(step.receipt)]);
-  if (receipt!.exitCode !== 0 || !('undo' in operation) || typeof operation.undo === 'object') return false;
-  const earlier = before.parse(noted!);
+  if (answered(receipt!).exitCode !== 0 || !('undo' in operation) || typeof operation.undo === 'object') return false;
+  const earlier = before.parse(answered(noted!));
   // The attempt may still be running, if its worker was lost or its link: not under it. How it ends does not matter.
   if (earlier)
     await apply(visit, { ...step, generation: earlier.generation }, state, earlier.verdict).catch(unlessStopped(visit));

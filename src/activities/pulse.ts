@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { lastLines } from './failures.ts';
 
 /** Well below the time after which a silent worker counts as lost. */
-const BEAT = 4_000;
+const BEAT = 3_000;
 /** Of the log, kept for the message of a failure. */
 const TAIL = 16_384;
 

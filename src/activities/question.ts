@@ -1,5 +1,5 @@
 import type { Command, Output, Question, Request } from '../ssh/command.ts';
-import type { Host, Values } from '../ssh/host.ts';
+import type { AskOptions, Host, Values } from '../ssh/host.ts';
 
 const HTTP_TIMEOUT = 10_000;
 const BODY_LIMIT = 4096;
@@ -11,7 +11,7 @@ export async function ask(
   host: Host,
   questions: readonly Question[],
   values: Values,
-  options: { timeout?: number; cancel?: AbortSignal },
+  options: AskOptions,
 ): Promise<readonly Output[]> {
   const commands = questions.filter((question): question is Command => 'text' in question);
   // Several operations may ask the same, such as a look into a database: once will do. A text names its variables by

@@ -38,8 +38,15 @@ export function wrong(verdict: Exclude<Verdict, { is: 'yes' }>): string {
   return verdict.is === 'no' ? `${verdict.now}, not ${verdict.wanted}` : verdict.why;
 }
 
-/** A question that could not be put is not answered "no". */
-function noAnswer({ exitCode, stderr }: Output): Verdict | undefined {
+/** The answer to a question of our own, of which nobody is the judge. Throws StateUnknown where there is none. */
+export function answered(output: Output): Output {
+  const none = noAnswer(output);
+  if (none) throw failure('StateUnknown', none.why);
+  return output;
+}
+
+/** A question that could not be put, or was given up, is not answered "no". */
+function noAnswer({ exitCode, stderr }: Output): Extract<Verdict, { is: 'unknown' }> | undefined {
   return exitCode < 126
     ? undefined
     : { is: 'unknown', why: `the probe exited with ${exitCode}: ${lastLines(stderr, 3)}` };

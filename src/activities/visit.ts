@@ -8,9 +8,6 @@ import { startPulse } from './pulse.ts';
 import { ask } from './question.ts';
 import type { createSecrets } from './secrets.ts';
 
-/** For all questions of one round trip, in milliseconds. */
-const ASK_TIMEOUT = 60_000;
-
 /** What an activity has to do with a host: ask it and change it, with its secrets at hand. */
 export interface Visit {
   readonly host: HostSpec;
@@ -56,7 +53,7 @@ export async function visiting<T>(
     ask: async (questions) => {
       const values = await secrets.values(questions.filter((question): question is Command => 'text' in question));
       const connection = await reach();
-      return ask(connection, questions, values, { timeout: ASK_TIMEOUT, cancel: pulse.stop });
+      return ask(connection, questions, values, { cancel: pulse.stop });
     },
     run: async (step, purpose, script) => {
       const [rollout, stage] = step.receipt.split('/');
@@ -69,7 +66,7 @@ export async function visiting<T>(
       pulse.says({ job: key, offset });
       const connection = await reach();
       const { exitCode, stdout } = await connection.run(
-        { key, script, values, fence, timeout },
+        { key, script, values, fence, timeout, rollout },
         { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log },
       );
       if (exitCode !== 0) throw exitFailure(exitCode, stdout);

@@ -109,13 +109,49 @@ describe('asking', () => {
     await expect(host.ask([sh`true`], { 'x; reboot': 'a' })).rejects.toThrow(TypeError);
   });
 
-  test('gives up as a whole when time is over, and ends what hangs', async () => {
-    const hanging = host.ask([sh`true`, sh`sleep 4711`, sh`true`], {}, { timeout: 700 });
-    await expect(hanging).rejects.toMatchObject({
-      code: 'Unreachable',
-      message: expect.stringContaining('question 2 of 3: sleep 4711'),
+  test('gives up the question that hangs, ends it with all that it began, and asks the others', async () => {
+    const hanging = { text: "echo so far; sleep 4711 & ( trap '' TERM; sleep 4711; : )" };
+    const [first, second, third] = await host.ask([sh`echo one`, hanging, sh`echo three`], {}, { limit: 700 });
+    expect([first, third]).toEqual(['one\n', 'three\n'].map((stdout) => ({ exitCode: 0, stdout, stderr: '' })));
+    expect(second).toMatchObject({
+      exitCode: 137,
+      stdout: 'so far\n',
+      stderr: expect.stringMatching(/^no answer within 0.7 s/),
     });
     expect(await gone('sleep 4711')).toBe(true);
+  });
+
+  test('waits less for what comes after one that hangs: it may hang on the same', async () => {
+    const began = Date.now();
+    const answers = await host.ask(
+      [...Array.from({ length: 4 }, () => sh`sleep 4713`), sh`echo five`],
+      {},
+      { limit: 800 },
+    );
+    expect(answers.map(({ exitCode }) => exitCode)).toEqual([137, 137, 137, 137, 0]);
+    expect(Date.now() - began).toBeLessThan(2_400);
+  });
+
+  test('answers what it has when time is over for all', async () => {
+    const questions = [sh`echo one`, sh`sleep 4714`, sh`echo three`];
+    const answers = await host.ask(questions, {}, { timeout: 700 });
+    expect(answers.map(({ exitCode, stdout }) => [exitCode, stdout])).toEqual([
+      [0, 'one\n'],
+      [137, ''],
+      [137, ''],
+    ]);
+    expect(answers[1]?.stderr).toMatch(/^no answer within 0\.\d+ s/);
+    expect(answers[2]?.stderr).toMatch(/^not asked/);
+    expect(await gone('sleep 4714')).toBe(true);
+    expect(await one(sh`echo well`)).toMatchObject({ exitCode: 0, stdout: 'well\n' });
+  });
+
+  test('answers what it has when something hangs that cannot be ended', async () => {
+    // As after the kill of a process that hangs in the kernel: whoever waits for it waits on.
+    const stuck = { text: `me=$(sh -c 'echo $PPID'); kill -STOP $(ps -o ppid= -p $me); sleep 4715` };
+    const answers = await host.ask([sh`echo one`, stuck, sh`true`], {}, { limit: 700 });
+    expect(answers.map(({ exitCode }) => exitCode)).toEqual([0, 137, 137]);
+    expect(await gone('sleep 4715')).toBe(true);
   });
 
   test('ends at once when it is cancelled, and ends what runs', async () => {

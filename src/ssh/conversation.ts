@@ -63,6 +63,7 @@ export function converse(
     grace: options.grace,
     days: options.keepDays,
     fence: job.fence,
+    rollout: job.rollout ?? '',
     length: Buffer.byteLength(script),
     state: options.state,
     volatile: options.volatile,

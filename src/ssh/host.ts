@@ -26,6 +26,8 @@ export interface Job {
   readonly values: Values;
   /** Rises with every rollout and attempt: a job that holds a lower one than the host has seen is refused. */
   readonly fence: number;
+  /** First execution run id of its rollout. What it leaves on the host goes when that is settled. */
+  readonly rollout?: string;
   /** Milliseconds until the host itself ends the script. */
   readonly timeout: number;
 }
@@ -44,16 +46,21 @@ export interface Watch {
   readonly detach?: AbortSignal;
 }
 
+/** How long to wait for answers, in milliseconds. */
+export interface AskOptions {
+  /** For all of them. Default 120 s. */
+  readonly timeout?: number;
+  /** For each question, or what hangs would keep the others from being asked; after the first that hangs, a quarter of it. Default 50 s. */
+  readonly limit?: number;
+  readonly cancel?: AbortSignal;
+}
+
 /** A connection to a machine. Rejects only when there is no answer: an exit status is an answer. */
 export interface Host {
   /** `SHA256:…` of the key that the machine showed. */
   readonly hostKey: string;
-  /** Asks everything in one round trip, as root. Read-only by convention. Times out as a whole after `timeout` ms. */
-  ask(
-    questions: readonly Command[],
-    values: Values,
-    options?: { timeout?: number; cancel?: AbortSignal },
-  ): Promise<readonly Output[]>;
+  /** Asks everything in one round trip, as root. Read-only by convention. What is not answered in time has exit code 137. */
+  ask(questions: readonly Command[], values: Values, options?: AskOptions): Promise<readonly Output[]>;
   /** Changes the host, as a remote job. stdout of the output is the end of the log (both streams). */
   run(job: Job, watch?: Watch): Promise<Output>;
 }

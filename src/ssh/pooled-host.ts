@@ -2,7 +2,7 @@ import { ask, inquire } from './ask.ts';
 import type { Command, Output } from './command.ts';
 import type { JobOptions } from './conversation.ts';
 import { AuthenticationFailed, Cancelled, Detached, isLoss, Unreachable } from './errors.ts';
-import type { Host, Job, Target, Values, Watch } from './host.ts';
+import type { AskOptions, Host, Job, Target, Values, Watch } from './host.ts';
 import { Links, type LinksOptions } from './links.ts';
 import { runJob } from './remote-job.ts';
 import { type RootShell, unlessAborted } from './root-shell.ts';
@@ -52,7 +52,7 @@ export class PooledHost implements Host {
   async ask(
     questions: readonly Command[],
     values: Values,
-    { timeout = 60_000, cancel }: { timeout?: number; cancel?: AbortSignal } = {},
+    { timeout = 120_000, limit = 50_000, cancel }: AskOptions = {},
   ): Promise<readonly Output[]> {
     if (questions.length === 0) return [];
     const inquiry = inquire(questions, values);
@@ -68,6 +68,7 @@ export class PooledHost implements Host {
       });
       const answers = await ask(shell, this.#target, inquiry, {
         timeout: until - Date.now(),
+        limit,
         ...(cancel && { cancel }),
       });
       this.#keep(shell);

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -15,6 +16,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { createRelay, createSshd, type Sshd } from '../../test/sshd.ts';
 import type { SshError } from './errors.ts';
 import type { Host, Job, Watch } from './host.ts';
+import { retire } from './jobs.ts';
 import { createPool, type Pool, type PoolOptions } from './pool.ts';
 
 vi.setConfig({ testTimeout: 30_000 });
@@ -286,6 +288,17 @@ describe('a job whose link breaks', () => {
   });
 });
 
+describe('a job whose host lost its power', () => {
+  test('ends as its status says, though less of its log reached the disk', async () => {
+    const torn = job('echo one; echo two; exit 7');
+    await host.run(torn);
+    truncateSync(`${folder(torn)}/log`, 4);
+    expect(await host.run(torn)).toMatchObject({ exitCode: 7, stdout: 'one\n\n[the log was cut here]\n' });
+    const beyond = { offset: 8 }; // of an attempt that had read what is gone
+    expect(await host.run(torn, beyond)).toMatchObject({ exitCode: 7, stdout: 'one\n\n[the log was cut here]\n' });
+  });
+});
+
 describe('a job that is to end early', () => {
   test('is gone, all of it, when its cancellation is reported', async () => {
     const long = nap();
@@ -462,6 +475,47 @@ describe('what jobs leave on a host', () => {
     expect([existsSync(folder(ended)), existsSync(folder(running))]).toEqual([false, true]);
     detach.abort();
     await following;
+  });
+
+  test('is taken away when its rollout is settled, and an attempt that comes late does not run it again', async () => {
+    const own = await through({ state: `${sshd.folder}/settled` });
+    const place = ({ key }: Job) => existsSync(`${sshd.folder}/settled/jobs/${key}`);
+    const file = counting();
+    const ended = job(`echo run >> ${file}`, { rollout: 'run-1', fence: 41 });
+    const other = job('true', { rollout: 'run-0', fence: 40 });
+    const [running, detach] = [job('sleep 3', { rollout: 'run-1', fence: 41 }), new AbortController()];
+    await own.host.run(other);
+    await own.host.run(ended);
+    const following = failure(own.host.run(running, { detach: detach.signal }));
+    await until(() => existsSync(`${sshd.folder}/settled/jobs/${running.key}/started`), 'it runs');
+    const [told] = await own.host.ask([retire('run-1', 50, `${sshd.folder}/settled`)], {});
+    expect(told).toMatchObject({ exitCode: 0, stderr: '' });
+    expect([ended, running, other].map(place)).toEqual([false, true, true]);
+    expect(await failure(own.host.run({ ...ended, fence: 49 }))).toMatchObject({ code: 'Fenced', seen: 50 });
+    expect(count(file)).toBe(1);
+    expect((await own.host.run(job('true', { rollout: 'run-2', fence: 50 }))).exitCode).toBe(0);
+    await own.host.ask([retire('run-1', 45, `${sshd.folder}/settled`)], {});
+    expect(readFileSync(`${sshd.folder}/settled/fence`, 'utf8')).toBe('50\n');
+    detach.abort();
+    await following;
+  });
+
+  test('stays while its rollout lasts, though the clock of the host jumps by weeks', async () => {
+    const [early, late] = [job('true', { rollout: 'run-1' }), job('true', { rollout: 'run-1' })];
+    await host.run(early);
+    const old = Date.now() / 1000 - 20 * 86_400;
+    utimesSync(folder(early), old, old);
+    await host.run(late);
+    expect(existsSync(folder(early))).toBe(true);
+  });
+
+  test('stays when the clock of the host jumps back', async () => {
+    const early = job('true');
+    await host.run(early);
+    const later = Date.now() / 1000 + 86_400;
+    utimesSync(folder(early), later, later);
+    await host.run(job('true'));
+    expect(existsSync(folder(early))).toBe(true);
   });
 
   test('is no process', async () => {

@@ -138,6 +138,7 @@ export class RootShell {
   destroy(): void {
     this.#sinks = { out: () => {}, err: () => {} };
     if (this.alive) this.#channel.close();
+    this.#gone = true;
   }
 }
 

@@ -32,7 +32,9 @@ export async function createWorker({
     activities: createActivities(dependencies),
     maxConcurrentActivityTaskExecutions: concurrency,
     // A heartbeat brings back word of a cancellation, so this is how long one takes to arrive.
-    maxHeartbeatThrottleInterval: '4s',
+    maxHeartbeatThrottleInterval: '3s',
+    // What is meant for a worker that was killed goes to another so much later. One that is only slow loses its cache, no more.
+    stickyQueueScheduleToStartTimeout: '3s',
     // Activities let go of what runs on their hosts at once; this is for what they still have to say.
     shutdownGraceTime: 0,
     shutdownForceTime: '20s',

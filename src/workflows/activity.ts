@@ -33,8 +33,11 @@ interface Call {
 
 /** How much longer than its steps an activity may take: to connect, to ask, and to let a state settle. */
 const MARGIN = 120_000;
-/** A worker that is silent for so long is taken for dead. */
-const HEARTBEAT = 20_000;
+/**
+ * A worker that is silent for so long is taken for dead: three beats, since one may be late where a hundred hosts share two cores.
+ * To take a living one for dead costs an attempt that follows the same job, so it may be short.
+ */
+const HEARTBEAT = 10_000;
 /** For the loss of workers: somebody who closes a laptop in the evening finds the rollout waiting in the morning. */
 const PATIENT = '3 days';
 /** How many fences a rollout has: those of its steps in the order of the plan, then those of their undos in reverse. */
@@ -59,8 +62,9 @@ export const undone = (ground: Ground, account: Account, call: Omit<Call, 'type'
 
 export const settled = (ground: Ground, account: Account, host: HostSpec) => {
   const call = { host, type: 'host.settle', stages: [], does: 'forget the receipts' };
-  const { rollout } = ground;
-  return invoke<void>(call, { ...task(ground, account, call), rollout } satisfies Parameters<Settle>[0]);
+  const { rollout, fence } = ground;
+  const over = fence + FENCES; // where a rollout begins that starts a millisecond later
+  return invoke<void>(call, { ...task(ground, account, call), rollout, over } satisfies Parameters<Settle>[0]);
 };
 
 function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
@@ -97,7 +101,8 @@ function invoke<R>({ host, type, stages, does, id = type }: Call, input: unknown
     scheduleToCloseTimeout: PATIENT,
     heartbeatTimeout: HEARTBEAT,
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED, // or an undo would begin under a running step
-    retry: { initialInterval: '1s', maximumInterval: '10s' }, // for lost workers only: classified failures are non-retryable
+    // For lost workers only: classified failures are non-retryable. Many that are lost in a row are no reason to wait longer.
+    retry: { initialInterval: '1s', backoffCoefficient: 1 },
   });
   return activities[type]!(input);
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { type Command, type Output, secret, sh, type Text, text, words } from '../../ssh/command.ts';
-import { lastLine, named } from '../container.ts';
+import { COOKIE, lastLine, named } from '../container.ts';
 
 /** Where a member keeps its data on its host. */
 export const DATA = '/var/lib/mongodb';
@@ -135,7 +135,8 @@ interface Limits {
   readonly all: number;
 }
 
-const LOOK_LIMITS: Limits = { wait: 5, all: 50 };
+/** Less than a question may take: then the shell in the container ends by itself, and says what it has. */
+const LOOK_LIMITS: Limits = { wait: 5, all: 45 };
 
 /** Runs JavaScript in the shell of a member's image, against that member (`local`), as a command on its host. */
 export function javascript(shell: Shell, code: Text | string, { wait, all }: Limits): Command {
@@ -143,7 +144,7 @@ export function javascript(shell: Shell, code: Text | string, { wait, all }: Lim
 ${LIBRARY}
 const local = reach("127.0.0.1:${shell.port}", ${wait});
 `;
-  return sh`printf %s ${words([...prelude, ...(typeof code === 'string' ? [code] : code)])} | docker exec --interactive --user 0 ${shell.name} sh -c ${RUN} farweave ${all}`;
+  return sh`printf %s ${words([...prelude, ...(typeof code === 'string' ? [code] : code)])} | docker exec --interactive ${COOKIE} --user 0 ${shell.name} sh -c ${RUN} farweave ${all}`;
 }
 
 /** Asks a member for its {@link Look}. A machine without Docker, or without data, has no member: that is an answer. */
@@ -163,13 +164,14 @@ export function seen({ stdout, stderr }: Output): Look | string {
 }
 
 /**
- * Scripts hold passwords: they lie in the container's memory for as long as they run, which only a limit in there bounds:
- * `docker exec` hands no signal on.
+ * Scripts hold passwords: they lie in the container's memory for as long as they run. A limit in there bounds it, since
+ * `docker exec` hands no signal on; the end of the job that they belong to ends them too.
  */
 const RUN = `set -eu
 umask 077
 folder=$(mktemp -d /dev/shm/farweave.XXXXXX)
 trap 'rm -rf "$folder"' EXIT
+trap 'exit 143' HUP INT TERM
 cat > "$folder/script.js"
 shell=mongosh
 command -v mongosh > /dev/null || shell=mongo

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { type Command, type Output, script, secret, sh, type Text, text, words } from '../../ssh/command.ts';
-import { lastLine, named } from '../container.ts';
+import { COOKIE, lastLine, named } from '../container.ts';
 import { ADMIN_PASSWORD as MONGODB_PASSWORD, ADMIN_USER as MONGODB_USER } from '../mongodb/shell.ts';
 import { no, operation, unknown, type Verdict, yes } from '../operation.ts';
 import {
@@ -170,7 +170,7 @@ fi`;
 /** Runs JavaScript with NodeBB's modules: in its container if that runs, else in one for the occasion. */
 export function running(forum: Forum, code: Text): Command {
   return sh`code() { printf %s ${words(code)}; }
-if [ -n "$(docker ps --quiet --filter ${named(NAME)} --filter status=running)" ]; then code | docker exec --interactive ${NAME} node -
+if [ -n "$(docker ps --quiet --filter ${named(NAME)} --filter status=running)" ]; then code | docker exec --interactive ${COOKIE} ${NAME} node -
 else code | docker run --rm --interactive ${visiting(forum)} --entrypoint node ${forum.image} -
 fi`;
 }

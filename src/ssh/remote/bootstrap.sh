@@ -1,5 +1,5 @@
 # Starts a job, or attaches to the one that is there, and follows it to its end; or cancels it.
-# Set before: op key hash from limit blocks grace days fence length state volatile. The script comes on stdin.
+# Set before: op key hash from limit blocks grace days fence rollout length state volatile. The script comes on stdin.
 # The job's log goes to stdout and nothing else does; our own words go to stderr, where no job can write.
 umask 077
 cd /
@@ -31,8 +31,10 @@ exec 6>>mutex
 flock 6                                       # keeps two starters tidy; that a job runs once is the supervisor's care
 
 start() {
-  # Old jobs that have ended, and scripts that a crash left behind, unless somebody is starting them just now.
-  find "$state/jobs" -mindepth 1 -maxdepth 1 -mtime "+$days" -exec flock -n {}/mutex flock -n {}/lock rm -rf {} \;
+  # Old jobs that have ended, and scripts that a crash left behind, unless somebody is starting them just now. Not those of
+  # this rollout: they only look old, to a clock that has jumped.
+  find "$state/jobs" -mindepth 1 -maxdepth 1 -mtime "+$days" ! -exec grep -qsxF -e "$rollout" {}/rollout \; \
+    -exec flock -n {}/mutex flock -n {}/lock rm -rf {} \;
   for left in "$volatile"/jobs/*; do
     other=$state/jobs/${left##*/}
     [ ! -d "$left" ] || [ "$other" = "$folder" ] || [ ! -d "$other" ] || flock -n "$other/mutex" flock -n "$other/lock" rm -rf "$left"
@@ -44,6 +46,7 @@ start() {
   head -c "$length" 2>/dev/null >"$place/script.new" && [ "$(wc -c <"$place/script.new")" -eq "$length" ] || cannot "$place"
   # By rename: a supervisor that an earlier, killed starter left may be reading the old ones.
   printf '%s\n' "$supervisor" 2>/dev/null >run.new || cannot "$folder"
+  [ -z "$rollout" ] || echo "$rollout" 2>/dev/null >rollout || cannot "$folder"
   mv -f "$place/script.new" "$place/script" && mv -f run.new run || cannot "$folder"
   set -- /bin/sh "$folder/run" "$key" "$limit" "$blocks" "$grace" "$fence" "$state" "$place"
   # A unit has a cgroup of its own, and outlives sshd, the session and KillUserProcesses.
@@ -97,6 +100,9 @@ if [ -z "$end" ]; then                        # lost: end what a killed supervis
   kill -KILL $(grep -ls "FARWEAVE_JOB=$key" /proc/[0-9]*/environ | cut -d/ -f3) 2>/dev/null
   rm -rf "$volatile/jobs/$key" script pipe
   end="lost log=$(($(wc -c <log))) cut=0"
+else                                          # after a power cut the log may be shorter than it was
+  size=${end##*log=}
+  [ "$(wc -c <log)" -ge "${size%% *}" ] || end="${end%%log=*}log=$(($(wc -c <log))) cut=1"
 fi
 say "end $end"
 exit 0

@@ -39,13 +39,15 @@ cgroup=
 for folder in $(sed -n "/farweave-$key/{s|^0::|/sys/fs/cgroup|p;s|^[0-9]*:name=systemd:|/sys/fs/cgroup/systemd|p;}" /proc/self/cgroup); do
   [ -e "$folder/cgroup.procs" ] && cgroup=$folder
 done
-# The job's processes, less our own session: its cgroup, or all that are in its session or carry our cookie.
+# The job's processes, less our own session: all that carry our cookie, in containers too, where it was handed in, and
+# those of its cgroup, or where there is none of its session.
 processes() {
-  if [ -n "$cgroup" ]; then sed 's|.*|/proc/&/stat|' "$cgroup/cgroup.procs"
-  else
+  {
     grep -ls "FARWEAVE_JOB=$key" /proc/[0-9]*/environ | sed 's|environ|stat|'
-    [ -z "$job" ] || grep -ls "^[0-9]* (.*) [^ ]* [0-9]* [0-9]* $job " /proc/[0-9]*/stat
-  fi | { xargs sed 's/ (.*) / /' 2>/dev/null; echo; } |
+    if [ -n "$cgroup" ]; then sed 's|.*|/proc/&/stat|' "$cgroup/cgroup.procs"
+    else [ -z "$job" ] || grep -ls "^[0-9]* (.*) [^ ]* [0-9]* [0-9]* $job " /proc/[0-9]*/stat
+    fi
+  } | { xargs sed 's/ (.*) / /' 2>/dev/null; echo; } |
   while read -r process letter _ _ session _; do
     case $session:$letter in :* | $$:* | *:Z) ;; *) echo "$process" ;; esac
   done
@@ -66,7 +68,7 @@ finish() {
   printf '%s log=%s cut=%s\n' "$1" "$(($(wc -c <log)))" $cut 1<>status
   rm -f pipe
   exec 8>&-                                   # who follows need not wait for the disk
-  sync status 2>/dev/null
+  sync log status 2>/dev/null
   exit 0
 }
 # The timer waits for our lock: it ends by itself when we do, and signals only while we live, never a pid used again.
