@@ -1,4 +1,5 @@
 import type { Facts, HostSpec, Json } from '../plan/plan.ts';
+import type { Copy } from '../ssh/marker.ts';
 
 /** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
 export type Sealed = Readonly<Record<string, string>>;
@@ -15,6 +16,17 @@ export interface Step {
   readonly timeout: number;
 }
 
+/** Who rolls out: what the marker on each host is compared with, and says of hosts that are claimed. */
+export interface Owner {
+  /** Made once in a cluster's life. */
+  readonly id: string;
+  readonly cluster: string;
+  /** `user@host` of who began this rollout. */
+  readonly by: string;
+  /** When, ISO 8601. */
+  readonly since: string;
+}
+
 /** Every host activity takes this one object. */
 export interface Task {
   readonly cluster: string;
@@ -28,6 +40,8 @@ export interface Task {
   readonly facts: Facts;
   /** What the steps and the access to the host need. */
   readonly sealed: Sealed;
+  /** Missing, in older rollouts and in what only looks: then nobody asks whose the host is. */
+  readonly owner?: Owner;
 }
 
 /** What became of one step. `changed` also when an earlier attempt of this rollout made the change. */
@@ -56,7 +70,14 @@ export interface SurveyResult {
 export type Activity = (task: Task) => Promise<readonly Result[]>;
 /** Drops the receipts of the rollout, whose settled steps nobody is going to undo. */
 export type Settle = (
-  task: Omit<Task, 'steps' | 'facts'> & { readonly facts: Facts; readonly rollout: string },
+  task: Omit<Task, 'steps' | 'facts'> & {
+    readonly facts: Facts;
+    readonly rollout: string;
+    /** Of the cluster, to be left on the host. */
+    readonly copy?: Copy;
+    /** All was taken back: a host that this rollout has claimed is nobody's again. */
+    readonly release?: boolean;
+  },
 ) => Promise<void>;
 export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
 
@@ -79,6 +100,7 @@ export type FailureType =
   | 'UnknownOperation'
   | 'InvalidArguments'
   | 'Superseded'
+  | 'Owned'
   | 'Unexpected';
 
 /** First detail of every classified failure. */

@@ -19,6 +19,7 @@ it.each([
   [exitFailure(75, 'locked'), 'PackageManagerLocked', true],
   [exitFailure(28, 'full'), 'NoSpace', true],
   [exitFailure(1, 'E: broken'), 'CommandFailed', true],
+  [exitFailure(77, '{"id":"b2"}'), 'Owned', true],
   [new TypeError('a fault'), 'Unexpected', undefined],
 ])('classifies %s', (error, type, ended) => {
   const classified = classify(error, 'pkg.install on vm1');

@@ -1,5 +1,6 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { printable, SshError, type SshErrorCode } from '../ssh/errors.ts';
+import { belongs, type Marker, OWNED, OWNED_HINT, read as readMarker } from '../ssh/marker.ts';
 import type { FailureDetail, FailureType } from './contract.ts';
 
 /** What a failure of `src/ssh` means to the reader. `ended`: the job on the host is over, so that a new attempt needs a new one. */
@@ -32,10 +33,16 @@ export function failure(type: FailureType, message: string, detail: Partial<Fail
 
 /** A script that ended, but not with 0. `log` is the end of what it wrote. */
 export function exitFailure(exitCode: number, log: string): ApplicationFailure {
+  if (exitCode === OWNED) return owned(readMarker(log.trimEnd().split('\n').at(-1) ?? ''), { ended: true });
   const { type = 'CommandFailed', hint } = EXIT_CODES[exitCode] ?? {};
   const last = lastLines(log, 1).slice(0, 300);
   const message = `exit code ${exitCode}${last && `: ${last}`}`;
   return failure(type, message, { log: lastLines(log, 40), ended: true, ...(hint !== undefined && { hint }) });
+}
+
+/** The host is somebody else's, and was left alone. */
+export function owned(marker: Marker, detail: Partial<FailureDetail> = {}): ApplicationFailure {
+  return failure('Owned', `the host ${belongs(marker)}`, { ...detail, hint: OWNED_HINT });
 }
 
 /** A cancellation that tells, like any failure, what had been done before it. */
