@@ -13,13 +13,16 @@ import type { Account } from './account.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
 
 /** What a step is asked of. */
-export type Ground = Pick<SiteInput, 'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed'>;
+export type Ground = Pick<SiteInput, 'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed' | 'owner'>;
 
 /** A stage, or the gate of one. */
 export type Asked = Pick<
   PlacedStage,
   'id' | 'operation' | 'args' | 'secrets' | 'needs' | 'timeout' | 'place' | 'scope' | 'kind' | 'title'
 >;
+
+/** What a rollout leaves on a host when it has ended. */
+export type Parting = Pick<Parameters<Settle>[0], 'copy' | 'release'>;
 
 interface Call {
   readonly host: HostSpec;
@@ -57,14 +60,14 @@ export const undone = (ground: Ground, account: Account, call: Omit<Call, 'type'
   return invoke<readonly Result[]>({ ...call, type }, task(ground, account, call, true));
 };
 
-export const settled = (ground: Ground, account: Account, host: HostSpec) => {
+export const settled = (ground: Ground, account: Account, host: HostSpec, parting: Parting = {}) => {
   const call = { host, type: 'host.settle', stages: [], does: 'forget the receipts' };
   const { rollout } = ground;
-  return invoke<void>(call, { ...task(ground, account, call), rollout } satisfies Parameters<Settle>[0]);
+  return invoke<void>(call, { ...task(ground, account, call), rollout, ...parting } satisfies Parameters<Settle>[0]);
 };
 
 function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
-  const { cluster, revision, rollout, fence, sealed } = ground;
+  const { cluster, revision, rollout, fence, sealed, owner } = ground;
   const needs = new Set(stages.flatMap((stage) => stage.needs));
   // A check of all together must hold without those that are parked: to it, their facts are empty.
   const isCheck = stages.length > 0 && stages.every((stage) => stage.kind === 'check');
@@ -85,6 +88,7 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
     })),
     facts: { ...pick(known, needs), ...keyOf(host, account.facts) },
     sealed: pick(sealed, names),
+    ...(owner && { owner }),
   };
 }
 

@@ -1,14 +1,16 @@
 import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal } from '@temporalio/workflow';
-import type { Finding, Sealed } from '../activities/contract.ts';
+import type { Finding, Owner, Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
 import type { Facts, HostSpec, OnFailure, Plan, Stage } from '../plan/plan.ts';
 
 import { rolloutId } from './names.ts';
+import type { ClusterCopy } from './owner-contract.ts';
 import type { Problem } from './records.ts';
 
 export * from './cluster-contract.ts';
 export * from './controls.ts';
 export { clusterId, lookId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
+export * from './owner-contract.ts';
 export type { ClusterEvent, Note, Problem } from './records.ts';
 
 // ---- rollout:<name>:<revision> ----
@@ -29,6 +31,10 @@ export interface RolloutInput {
   readonly facts: Facts;
   /** The cluster workflow to tell of the end; none for a rollout on its own. */
   readonly reportTo?: string;
+  /** Whose the hosts become. Missing in older rollouts and in verifications: then nobody asks. */
+  readonly owner?: Owner;
+  /** What a copy of the cluster holds besides what the rollout knows; secrets that it does not need. */
+  readonly keep?: Pick<ClusterCopy, 'version' | 'knowledge' | 'sealed'>;
 }
 
 /** In the article's words: `queued`, `provisioning`, `done`; `unchanged` where nothing had to be done. */
@@ -119,6 +125,7 @@ export interface SiteInput {
   /** With their places in the plan. */
   readonly stages: readonly PlacedStage[];
   readonly sealed: Sealed;
+  readonly owner?: Owner;
   readonly patience: Plan['patience'];
   readonly onFailure: OnFailure;
   readonly purpose: Plan['purpose'];

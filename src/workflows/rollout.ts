@@ -3,6 +3,7 @@ import { type Packed, unpack } from '../plan/pack.ts';
 import { Account } from './account.ts';
 import { Conduct } from './conduct.ts';
 import { type Outcome, ROLLOUT_FAILED, type RolloutInput } from './contract.ts';
+import { partingOf } from './copy.ts';
 import { Hosts } from './hosts.ts';
 import { blank, factsOf } from './ledger.ts';
 import { explain } from './report.ts';
@@ -63,11 +64,12 @@ function stopOf({ stopped }: Account, { isRolledBack }: Conduct): Outcome['state
 
 async function end(
   state: Outcome['state'],
-  { plan }: RolloutInput,
+  input: RolloutInput,
   account: Account,
   sites: Sites,
   conduct: Conduct,
 ): Promise<Outcome> {
+  const { plan } = input;
   const whole = sites.input(sites.stages());
   let left: readonly string[] = [];
   const { changed } = account;
@@ -75,7 +77,7 @@ async function end(
     conduct.become('undoing', 'undo');
     left = await undo(whole, account);
   }
-  await settle(whole, account);
+  await settle(whole, account, partingOf(input, account, { state, left }));
   account.parkRest(whole.stages);
   const { parked, problems, facts } = account;
   const outcome: Outcome = { state, changed, parked: [...parked], problems: bounded(problems), left, facts };

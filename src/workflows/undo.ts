@@ -1,8 +1,9 @@
 import { sleep } from '@temporalio/workflow';
 import { type HostSpec, waves } from '../plan/plan.ts';
 import type { Account } from './account.ts';
-import { clipped, failureOf, settled, undone } from './activity.ts';
+import { clipped, failureOf, type Parting, settled, undone } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
+import { keepersOf } from './copy.ts';
 
 /**
  * Takes back what was changed, stage by stage in reverse and in the order of the stage.
@@ -23,11 +24,17 @@ export async function undo(input: SiteInput, account: Account): Promise<readonly
   return left;
 }
 
-/** Drops the receipts, which nobody is going to ask for any more. What cannot be reached keeps them; they do no harm. */
-export async function settle(input: SiteInput, account: Account): Promise<void> {
+/**
+ * Drops the receipts, which nobody is going to ask for any more, and leaves copies of the cluster where something has changed.
+ * What cannot be reached keeps its receipts; they do no harm.
+ */
+export async function settle(input: SiteInput, account: Account, { copy, ...parting }: Parting = {}): Promise<void> {
   const touched = input.hosts.filter((host) => input.stages.some((stage) => account.wasTouched(host.name, stage)));
-  const reachable = touched.filter((host) => !account.parked.has(host.name));
-  await Promise.all(reachable.map((host) => settled(input, account, host).catch(() => {})));
+  const answering = input.hosts.filter((host) => !account.parked.has(host.name));
+  const keepers = copy && touched.length > 0 ? keepersOf(answering) : new Set<HostSpec>();
+  const visited = answering.filter((host) => touched.includes(host) || keepers.has(host));
+  const leave = (host: HostSpec) => ({ ...parting, ...(copy && keepers.has(host) && { copy }) });
+  await Promise.all(visited.map((host) => settled(input, account, host, leave(host)).catch(() => {})));
 }
 
 function wavesOf(stage: PlacedStage, hosts: readonly HostSpec[], { facts }: Account): readonly (readonly HostSpec[])[] {
