@@ -79,6 +79,16 @@ export type Settle = (
     readonly release?: boolean;
   },
 ) => Promise<void>;
+/** Whose the host is, and of which revision a copy of the cluster lies there. */
+export interface Recalled {
+  readonly owner?: Owner;
+  readonly revision?: number;
+  /** The copy itself, gzipped, in base64. Only where it is asked for. */
+  readonly copy?: string;
+}
+
+/** Reads what rollouts have left of their cluster on a host. */
+export type Recall = (task: Task & { readonly copy?: boolean }) => Promise<Recalled>;
 export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
 
 /** Makes the secrets that are missing, sealed at once. */

@@ -1,6 +1,5 @@
 import { hostname, userInfo } from 'node:os';
-import { WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { WithStartWorkflowOperation, WorkflowNotFoundError } from '@temporalio/client';
 import { seal } from '../activities/vault.ts';
 import { allot, compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
@@ -16,7 +15,6 @@ import {
   type LookResult,
   lookId,
   progressQuery,
-  type Refusal,
   resumeSignal,
   rolloutId,
   statusQuery,
@@ -24,6 +22,7 @@ import {
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
 import { type Followed, type FollowOptions, follow } from './follow.ts';
+import { refusal } from './refusal.ts';
 import { isStuck, type View } from './view.ts';
 
 export { parseCluster } from '../spec/parse.ts';
@@ -186,16 +185,4 @@ async function triesAgain({ client }: Farweave, { workflowId }: ApplyReply): Pro
   if (!isStuck(await handle.query(progressQuery))) return false;
   await handle.signal(resumeSignal, { by: whoAmI(), reason: 'apply' });
   return true;
-}
-
-const HINTS: Readonly<Record<string, string>> = {
-  PlanOutdated: 'Somebody else was quicker: look at the plan again (farweave plan), then apply.',
-  RolloutRunning: 'farweave watch shows it, farweave cancel ends it.',
-} satisfies Partial<Record<Refusal, string>>;
-
-/** The cluster's no, in its own words. */
-function refusal(error: unknown): unknown {
-  if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) return error;
-  const hint = HINTS[error.cause.type ?? ''];
-  return new Failure(error.cause.message, { cause: error, ...(hint && { hint }) });
 }

@@ -7,7 +7,7 @@ import {
   proxyActivities,
   rootCause,
 } from '@temporalio/workflow';
-import type { FailureDetail, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
+import type { FailureDetail, Recalled, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
@@ -64,6 +64,12 @@ export const settled = (ground: Ground, account: Account, host: HostSpec, partin
   const call = { host, type: 'host.settle', stages: [], does: 'forget the receipts' };
   const { rollout } = ground;
   return invoke<void>(call, { ...task(ground, account, call), rollout, ...parting } satisfies Parameters<Settle>[0]);
+};
+
+export const recalled = (ground: Ground, account: Account, host: HostSpec, copy: boolean) => {
+  const does = copy ? 'read the copy of the cluster' : 'whose is it';
+  const call = { host, type: 'host.recall', stages: [], does, id: copy ? 'copy' : 'owner' };
+  return invoke<Recalled>(call, { ...task(ground, account, call), copy });
 };
 
 function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {

@@ -9,7 +9,7 @@ import type { Problem } from './records.ts';
 
 export * from './cluster-contract.ts';
 export * from './controls.ts';
-export { clusterId, lookId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
+export { clusterId, lookId, recallId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
 export * from './owner-contract.ts';
 export type { ClusterEvent, Note, Problem } from './records.ts';
 

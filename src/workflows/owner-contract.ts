@@ -1,5 +1,8 @@
 import { defineUpdate } from '@temporalio/workflow';
+import type { Recalled, Sealed } from '../activities/contract.ts';
+import type { HostSpec } from '../plan/plan.ts';
 import type { ClusterState } from './cluster-contract.ts';
+import type { Problem } from './records.ts';
 
 // ---- cluster:<name>, as it moves from server to server ----
 
@@ -38,3 +41,21 @@ export interface AdoptRequest {
 export const moveUpdate = defineUpdate<Moved, [MoveRequest]>('move');
 /** The cluster goes on here, as what it was elsewhere. Answers with what it is now. */
 export const adoptUpdate = defineUpdate<ClusterState, [AdoptRequest]>('adopt');
+
+// ---- recall:<name>:<request> ----
+
+export interface RecallInput {
+  readonly cluster: string;
+  readonly hosts: readonly HostSpec[];
+  /** For the access to the hosts. */
+  readonly sealed: Sealed;
+}
+
+/** What hosts know of the cluster that they belong to. */
+export interface RecallResult {
+  readonly hosts: Readonly<Record<string, Omit<Recalled, 'copy'>>>;
+  /** The newest copy of the cluster by this name, a {@link ClusterCopy} as JSON, gzipped, in base64. */
+  readonly copy?: string;
+  /** Hosts that could not be asked. */
+  readonly problems: readonly Problem[];
+}
