@@ -32,17 +32,20 @@ afterEach(() => rmSync(cwd, { recursive: true }));
 describe('--help', () => {
   const commands = ['init', 'validate', 'plan', 'apply', 'status', 'watch', 'verify', 'pause', 'resume', 'rollback'];
 
-  it.each([...commands, 'cancel', 'secrets', 'dev', 'lab', 'demo'])('teaches %s by examples', async (command) => {
-    const { exitCode, out } = await call(command, '--help');
-    expect(exitCode).toBe(0);
-    expect(out).toContain('Examples:');
-    expect(out).toMatch(new RegExp(`farweave( -f \\S+)? ${command}`));
-  });
+  it.each([...commands, 'cancel', 'secrets', 'cluster', 'dev', 'lab', 'demo'])(
+    'teaches %s by examples',
+    async (command) => {
+      const { exitCode, out } = await call(command, '--help');
+      expect(exitCode).toBe(0);
+      expect(out).toContain('Examples:');
+      expect(out).toMatch(new RegExp(`farweave( -f \\S+)? ${command}`));
+    },
+  );
 
   it('lists every command, and says what exit codes mean', async () => {
     const { exitCode, out } = await call('--help');
     expect(exitCode).toBe(0);
-    for (const command of [...commands, 'cancel', 'secrets', 'dev', 'lab'])
+    for (const command of [...commands, 'cancel', 'secrets', 'cluster', 'dev', 'lab'])
       expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     expect(out).toMatch(/^ {2}130 +interrupted/m);
   });

@@ -59,7 +59,6 @@ interface Laptop {
 
 /** Two laptops with the same hosts, while `act` lasts. */
 async function withTwo(act: (ada: Laptop, bob: Laptop) => Promise<void>): Promise<void> {
-  const { vault } = await import('./drive.ts');
   await withWorker(machines, (queue) =>
     withWorker(
       machines,
@@ -245,7 +244,6 @@ it('gives hosts back that it had claimed, where all was taken back, and leaves i
 it('leaves a copy of the cluster on a few hosts, in which nothing can be read that is secret', async () => {
   await withWorker(machines, async (queue) => {
     const hosts = hostsOf(3, 4);
-    const { vault } = await import('./drive.ts');
     const ada: Laptop = { client, queue, vault, by: 'ada@laptop' };
     expect(await rolledOut(ada, planOf('copied', hosts))).toMatchObject({ state: 'done' });
     const { version, owner, facts, knowledge, sealed } = await status(ada, 'copied');

@@ -24,9 +24,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
       server: {
         executable: { type: 'existing-path', path: await findTemporal({ progress: console.log }) },
         // Low, so that a test can see a cluster workflow continue as new.
+        // biome-ignore format: flags with their values
         extraArgs: [
-          ...['--log-level', 'error', '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=150'],
-          ...['--namespace', ELSEWHERE],
+          '--log-level', 'error', '--namespace', ELSEWHERE,
+          '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=150',
         ],
       },
     }),

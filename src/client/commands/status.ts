@@ -58,6 +58,7 @@ function lines(name: string, state: ClusterState, farweave: Farweave, { io, self
   const rows = [
     ['Cluster', `${style('bold', name)}, revision ${state.revision}`],
     ['Hosts', `${hosts.length}${hosts.length > 0 ? `: ${listed(hosts)}` : ''}`],
+    ...movedRows(state),
     ...rolloutRows(state, farweave),
     ...(ui ? [['Web UI', clusterLink(ui, namespace, name)]] : []),
   ];
@@ -67,6 +68,10 @@ function lines(name: string, state: ClusterState, farweave: Farweave, { io, self
     ...eventLines(state, io),
     ...(state.rollout ? ['', `Next    ${self} watch · ${self} pause`] : []),
   ];
+}
+
+function movedRows({ moved }: ClusterState): string[][] {
+  return moved ? [['Moved', `on ${moved.at.slice(0, 10)} by ${moved.by}: it is rolled out from elsewhere now`]] : [];
 }
 
 function rolloutRows({ rollout, last }: ClusterState, { ui, namespace }: Farweave): string[][] {
