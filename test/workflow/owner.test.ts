@@ -1,34 +1,20 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  ApplicationFailure,
-  type Client,
-  WithStartWorkflowOperation,
-  WorkflowUpdateFailedError,
-} from '@temporalio/client';
+import { ApplicationFailure, WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Owner } from '../../src/activities/contract.ts';
 import { openVault, type Vault } from '../../src/activities/vault.ts';
-import { digestOf } from '../../src/plan/digest.ts';
-import type { Plan } from '../../src/plan/plan.ts';
 import {
   type AdoptRequest,
-  type ApplyReply,
-  type ApplyRequest,
   adoptUpdate,
-  applyUpdate,
   type Belongings,
   type ClusterCopy,
   type ClusterState,
-  clusterId,
   moveUpdate,
-  type Outcome,
-  outcomeOf,
-  statusQuery,
 } from '../../src/workflows/contract.ts';
-import { CANARIES, client, connected, elsewhere, measure, outcome, start, until, vault, withWorker } from './drive.ts';
-import { ELSEWHERE } from './elsewhere.ts';
+import { CANARIES, client, connected, measure, outcome, start, until, vault, withWorker } from './drive.ts';
+import { apply, cluster, type Laptop, rolledOut, status, withTwo } from './laptops.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf } from './roles.ts';
 
@@ -48,65 +34,6 @@ afterEach(async () => {
 
 const small = hostsOf(2, 1);
 const names = small.map(({ name }) => name);
-
-/** A laptop: a server, and a worker with keys of its own. */
-interface Laptop {
-  readonly client: Client;
-  readonly queue: string;
-  readonly vault: Vault;
-  readonly by: string;
-}
-
-/** Two laptops with the same hosts, while `act` lasts. */
-async function withTwo(act: (ada: Laptop, bob: Laptop) => Promise<void>): Promise<void> {
-  await withWorker(machines, (queue) =>
-    withWorker(
-      machines,
-      (there) =>
-        act(
-          { client, queue, vault, by: 'ada@laptop' },
-          { client: elsewhere, queue: there, vault: otherVault, by: 'bob@desk' },
-        ),
-      undefined,
-      { namespace: ELSEWHERE, vault: otherVault },
-    ),
-  );
-}
-
-const cluster = ({ client: own, queue }: Laptop, name: string) => ({
-  handle: own.workflow.getHandle(clusterId(name)),
-  startWorkflowOperation: new WithStartWorkflowOperation('cluster', {
-    workflowId: clusterId(name),
-    taskQueue: queue,
-    args: [{ name }],
-    workflowIdConflictPolicy: 'USE_EXISTING',
-  }),
-});
-
-async function apply(laptop: Laptop, plan: Plan, more: Partial<ApplyRequest> = {}): Promise<ApplyReply> {
-  const { startWorkflowOperation } = cluster(laptop, plan.cluster);
-  const password = await laptop.vault.seal(CANARIES['vm.password']);
-  const request: ApplyRequest = {
-    plan,
-    digest: digestOf(plan),
-    basis: 0,
-    knowledge: { indexes: Object.fromEntries(plan.hosts.map((host) => [host.name, host.index])) },
-    sealed: { 'vm.password': password },
-    by: laptop.by,
-    ...more,
-  };
-  return laptop.client.workflow.executeUpdateWithStart(applyUpdate, { startWorkflowOperation, args: [request] });
-}
-
-async function rolledOut(laptop: Laptop, plan: Plan, more: Partial<ApplyRequest> = {}): Promise<Outcome> {
-  const { workflowId } = await apply(laptop, plan, more);
-  const result = laptop.client.workflow.getHandle<() => Promise<Outcome>>(workflowId).result();
-  const ended = await result.catch((error: unknown) => outcomeOf(error)!);
-  await until(async () => (await status(laptop, plan.cluster)).rollout === undefined);
-  return ended;
-}
-
-const status = (laptop: Laptop, name: string): Promise<ClusterState> => cluster(laptop, name).handle.query(statusQuery);
 
 async function adopt(laptop: Laptop, name: string, request: AdoptRequest): Promise<ClusterState> {
   const { startWorkflowOperation } = cluster(laptop, name);
@@ -137,7 +64,7 @@ const copy = (name: string) =>
   JSON.parse(machines.of(name).read('farweave/cluster.json') ?? 'null') as ClusterCopy | null;
 
 it('refuses the second of two servers by name, on every host, before anything is changed', async () => {
-  await withTwo(async (ada, bob) => {
+  await withTwo(machines, otherVault, async (ada, bob) => {
     expect(await rolledOut(ada, planOf('shared', small))).toMatchObject({ state: 'done' });
     const { owner } = await status(ada, 'shared');
     expect(owner).toMatch(/^[0-9a-f-]{36}$/);
@@ -161,7 +88,7 @@ it('refuses the second of two servers by name, on every host, before anything is
 });
 
 it('lets the cluster go on where it was adopted, and no longer where it was', async () => {
-  await withTwo(async (ada, bob) => {
+  await withTwo(machines, otherVault, async (ada, bob) => {
     const plan = planOf('adopted', small);
     await rolledOut(ada, plan);
     const state = await belongings(ada, 'adopted', bob);
@@ -191,7 +118,7 @@ it('lets the cluster go on where it was adopted, and no longer where it was', as
 });
 
 it('moves no cluster under a running rollout, and takes up none that is known, unless it must', async () => {
-  await withTwo(async (ada, bob) => {
+  await withTwo(machines, otherVault, async (ada, bob) => {
     machines.of('vm1').write('srv/hold/pkg.install');
     const plan = planOf('held', small);
     const { workflowId } = await apply(ada, plan);
@@ -225,7 +152,7 @@ it('stops the rollout where somebody else claims a host after the survey', async
 });
 
 it('gives hosts back that it had claimed, where all was taken back, and leaves its own alone', async () => {
-  await withTwo(async (ada, bob) => {
+  await withTwo(machines, otherVault, async (ada, bob) => {
     const plan = planOf('given', small);
     machines.of('vm2').write('srv/fail/db.start', '1');
     expect(await rolledOut(ada, plan)).toMatchObject({ state: 'undone', left: [] });
