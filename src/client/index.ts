@@ -109,7 +109,9 @@ export async function look(
   { request, state }: { readonly request: string; readonly state: ClusterState | undefined },
 ): Promise<LookResult> {
   const sealed = { ...state?.sealed, ...(await sealAll(farweave, plan, secrets)) };
-  const input: Packed<LookInput> = { plan: pack(plan), sealed, facts: state?.facts ?? {} };
+  // A cluster without an id has no hosts yet, so that any owner is another.
+  const owner = { id: state?.owner ?? '', cluster: plan.cluster, by: whoAmI(), since: '' };
+  const input: Packed<LookInput> = { plan: pack(plan), sealed, facts: state?.facts ?? {}, owner };
   const results = await Promise.all(
     groupsOf(
       LOOKED_AT,

@@ -1,4 +1,5 @@
 import { WithStartWorkflowOperation } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { seal } from '../activities/vault.ts';
 import type { HostSpec, Plan } from '../plan/plan.ts';
 import {
@@ -15,6 +16,30 @@ import {
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { refusal } from './refusal.ts';
+
+/** A cluster as the server's list has it; that may be a moment behind. */
+export interface Listed {
+  readonly cluster: string;
+  readonly revision: number;
+  /** Of its last rollout, `idle` if there was none. */
+  readonly state: string;
+}
+
+const REVISION = defineSearchAttributeKey('FarweaveRevision', 'INT');
+const STATE = defineSearchAttributeKey('FarweaveState', 'KEYWORD');
+
+/** The clusters that a server knows, by name. */
+export async function clusters({ client }: Farweave): Promise<readonly Listed[]> {
+  const found: Listed[] = [];
+  const query = 'WorkflowType = "cluster" AND ExecutionStatus = "Running"';
+  for await (const { workflowId, typedSearchAttributes: told } of client.workflow.list({ query }))
+    found.push({
+      cluster: workflowId.slice(clusterId('').length),
+      revision: told.get(REVISION) ?? 0,
+      state: told.get(STATE) ?? 'idle',
+    });
+  return found.toSorted((one, other) => one.cluster.localeCompare(other.cluster));
+}
 
 /** Keeps a server from rolling the cluster out any more. Rejects with a `Failure` where it runs, or is past that revision. */
 export async function moveAway(

@@ -153,4 +153,6 @@ export interface LookInput {
   readonly hosts?: readonly string[];
   readonly sealed: Sealed;
   readonly facts: Facts;
+  /** Who asks: hosts of somebody else are named, and not looked at. */
+  readonly owner?: Owner;
 }

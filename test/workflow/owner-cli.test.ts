@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, it } from 'vitest';
 import { openVault, type Vault } from '../../src/activities/vault.ts';
+import { connect, type Draft, look } from '../../src/client/index.ts';
+import { digestOf } from '../../src/plan/digest.ts';
 import { clusterId } from '../../src/workflows/contract.ts';
 import { farweave } from '../unit/cli-io.ts';
 import { CANARIES, client, connected, elsewhere, until, vault, vaultFolder, withWorker } from './drive.ts';
@@ -178,5 +180,35 @@ it('adopts nothing from hosts that are nobody’s, or that do not answer', async
     expect(err).toMatch(/^vm2\n {2}Unreachable {2}owner of vm2: /m);
     expect(err).toContain('No host that answers belongs to a cluster nothing.');
     expect(exitCode).toBe(1);
+  });
+});
+
+it('names hosts of somebody else when it only looks, and finds nothing wrong with its own', async () => {
+  const plan = planOf('looked', hosts);
+  const made: Draft = { plan, digest: digestOf(plan), basis: 0, knowledge: { indexes: {} } };
+  await withTwo(machines, otherVault, async (ada, bob) => {
+    await rolledOut(ada, plan);
+    const looking = async (laptop: Laptop, namespace: string, request: string) => {
+      const env = { FARWEAVE_TASK_QUEUE: laptop.queue, FARWEAVE_RECIPIENT: laptop.vault.recipient };
+      const farweave = await connect({ address: inject('address'), namespace, env });
+      const state = laptop === ada ? await status(ada, 'looked') : undefined;
+      const { problems } = await look(farweave, made, CANARIES, { request, state });
+      await farweave.close();
+      return problems.map(({ host, type }) => `${host} ${type}`).toSorted();
+    };
+    expect(await looking(ada, 'default', 'own')).toEqual([]);
+    expect(await looking(bob, ELSEWHERE, 'foreign')).toEqual(['vm1 Owned', 'vm2 Owned']);
+  });
+});
+
+it('lists the clusters that a server knows', async () => {
+  await withTwo(machines, otherVault, async (ada, bob) => {
+    await rolledOut(ada, planOf('listed', hosts));
+    await until(async () => (await calling(ada)('cluster', 'list')).out.includes('listed '));
+    expect((await calling(ada)('cluster', 'list')).out).toMatch(/^listed +revision 1 +done$/m);
+    const { clusters } = JSON.parse((await calling(bob)('cluster', 'list', '--json')).out) as {
+      clusters: readonly { readonly cluster: string }[];
+    };
+    expect(clusters.map(({ cluster }) => cluster)).not.toContain('listed');
   });
 });

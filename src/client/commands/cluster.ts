@@ -2,11 +2,12 @@ import type { Command } from 'commander';
 import { type Run, teach } from '../command.ts';
 import { adoptCluster } from './cluster/adopt.ts';
 import { exportCluster } from './cluster/export.ts';
+import { listClusters } from './cluster/list.ts';
 
 export function addCluster(program: Command, run: Run): void {
   const cluster = program
     .command('cluster')
-    .summary('move the cluster to another server')
+    .summary('move the cluster to another server, list clusters')
     .description(
       'A cluster belongs to one Temporal server, and its hosts know to which: rollouts from another one are refused. ' +
         'To go on elsewhere, export it there where it lives, and adopt it where it is to live. ' +
@@ -16,6 +17,16 @@ export function addCluster(program: Command, run: Run): void {
     ['farweave cluster export', 'on the machine that has it'],
     ['farweave cluster adopt forum.farweave.age', 'on the one that takes it over'],
     ['farweave cluster adopt --from-hosts', "after the loss of the server's file"],
+  ]);
+
+  const listing = cluster
+    .command('list')
+    .summary('list the clusters that this server knows')
+    .description('Lists the clusters that this server knows: name, revision, and what the last rollout came to.')
+    .action(run(listClusters));
+  teach(listing, [
+    ['farweave cluster list', ''],
+    ["farweave cluster list --json | jq -r '.clusters[].cluster'", 'for scripts'],
   ]);
 
   const exporting = cluster

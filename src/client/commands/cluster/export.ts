@@ -54,7 +54,7 @@ export async function exportCluster(at: At, { output, force = false, keep = fals
 
 /** Refused early, to ask nobody for a passphrase in vain; the cluster has the last word. */
 function mayGo(name: string, { rollout, moved }: ClusterState, keep: boolean): void {
-  if (rollout && !keep) {
+  if (rollout) {
     throw new Failure(`A rollout of ${name} runs (revision ${rollout.revision}).`, {
       hint: 'Wait until it has ended (farweave watch), or end it (farweave cancel).',
     });
