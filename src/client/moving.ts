@@ -25,6 +25,9 @@ export interface Listed {
   readonly state: string;
 }
 
+/** How long a cluster may take to answer, in milliseconds. */
+const ANSWER_LIMIT = 60_000;
+
 const REVISION = defineSearchAttributeKey('FarweaveRevision', 'INT');
 const STATE = defineSearchAttributeKey('FarweaveState', 'KEYWORD');
 
@@ -48,7 +51,9 @@ export async function moveAway(
   request: { readonly by: string; readonly revision: number },
 ): Promise<Moved> {
   const handle = client.workflow.getHandle(clusterId(cluster));
-  return await handle.executeUpdate(moveUpdate, { args: [request] }).catch(refused);
+  return await client
+    .withDeadline(Date.now() + ANSWER_LIMIT, () => handle.executeUpdate(moveUpdate, { args: [request] }))
+    .catch(refused);
 }
 
 /** The cluster goes on at this server. Rejects with a `Failure` where it is known here, or runs. */
@@ -60,8 +65,11 @@ export async function adopt(farweave: Farweave, cluster: string, request: AdoptR
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `cluster ${cluster}`,
   });
-  return await farweave.client.workflow
-    .executeUpdateWithStart(adoptUpdate, { startWorkflowOperation, args: [request] })
+  const { client } = farweave;
+  return await client
+    .withDeadline(Date.now() + ANSWER_LIMIT, () =>
+      client.workflow.executeUpdateWithStart(adoptUpdate, { startWorkflowOperation, args: [request] }),
+    )
     .catch(refused);
 }
 
