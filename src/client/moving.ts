@@ -6,6 +6,7 @@ import {
   type AdoptRequest,
   adoptUpdate,
   type Belongings,
+  belongingsQuery,
   type ClusterState,
   clusterId,
   type Moved,
@@ -42,6 +43,12 @@ export async function clusters({ client }: Farweave): Promise<readonly Listed[]>
       state: told.get(STATE) ?? 'idle',
     });
   return found.toSorted((one, other) => one.cluster.localeCompare(other.cluster));
+}
+
+/** All that a cluster is. It must be known there. */
+export async function belongings({ client }: Farweave, cluster: string): Promise<Belongings> {
+  const handle = client.workflow.getHandle(clusterId(cluster));
+  return await client.withDeadline(Date.now() + ANSWER_LIMIT, () => handle.query(belongingsQuery));
 }
 
 /** Keeps a server from rolling the cluster out any more. Rejects with a `Failure` where it runs, or is past that revision. */

@@ -1,4 +1,4 @@
-import { defineUpdate } from '@temporalio/workflow';
+import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { Recalled, Sealed } from '../activities/contract.ts';
 import type { HostSpec } from '../plan/plan.ts';
 import type { ClusterState } from './cluster-contract.ts';
@@ -37,6 +37,8 @@ export interface AdoptRequest {
   readonly force?: boolean;
 }
 
+/** What is to be exported: whole, where `status` may leave out what no client needs. */
+export const belongingsQuery = defineQuery<Belongings>('belongings');
 /** From here on nothing is rolled out from this server. */
 export const moveUpdate = defineUpdate<Moved, [MoveRequest]>('move');
 /** The cluster goes on here, as what it was elsewhere. Answers with what it is now. */

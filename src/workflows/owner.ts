@@ -5,6 +5,8 @@ import {
   type AdoptRequest,
   type ApplyRequest,
   adoptUpdate,
+  type Belongings,
+  belongingsQuery,
   type ClusterState,
   type Moved,
   type MoveRequest,
@@ -36,6 +38,7 @@ export function letMove(name: string, memory: Memory, isStarting: () => boolean)
     if (rollout || isStarting())
       throw refused('RolloutRunning', `a rollout of ${name} runs: wait until it has ended, or cancel it first`);
   };
+  setHandler(belongingsQuery, () => belongings(memory.state), { description: 'What `farweave cluster export` takes.' });
   setHandler(moveUpdate, (request) => move(memory, request), {
     validator: ({ revision }) => {
       rest();
@@ -57,6 +60,12 @@ export function letMove(name: string, memory: Memory, isStarting: () => boolean)
 /** Throws what the sender is told where the cluster lives elsewhere by now. */
 export function refuseMoved(name: string, { moved }: ClusterState): void {
   if (moved) throw refused('Moved', `${name} moved on ${moved.at.slice(0, 10)} by ${moved.by}: it lives elsewhere now`);
+}
+
+/** Neither what runs nor that it has moved goes along. */
+function belongings(state: ClusterState): Belongings {
+  const { rollout: _, moved: __, ...rest } = state;
+  return rest;
 }
 
 function move(memory: Memory, { by }: MoveRequest): Moved {

@@ -9,6 +9,7 @@ import {
   type AdoptRequest,
   adoptUpdate,
   type Belongings,
+  belongingsQuery,
   type ClusterCopy,
   type ClusterState,
   moveUpdate,
@@ -45,7 +46,7 @@ const move = (laptop: Laptop, name: string, revision: number) =>
 
 /** What a cluster is, sealed for the workers of another laptop. */
 async function belongings(of: Laptop, name: string, to: Laptop): Promise<Belongings> {
-  const { rollout: _, moved: __, ...state } = await status(of, name);
+  const state = await cluster(of, name).handle.query(belongingsQuery);
   const entries = Object.entries(state.sealed).map(
     async ([secret, text]) => [secret, await to.vault.seal(await of.vault.open(text))] as const,
   );

@@ -7,7 +7,7 @@ import { thereAlready, writeClusterFile } from '../../cluster-file.ts';
 import { type At, mustBeKnown, readSpec, stateOf, unknownCluster, withTemporal, writeJson } from '../../command.ts';
 import { EXIT, Failure } from '../../errors.ts';
 import { status, whoAmI } from '../../index.ts';
-import { moveAway } from '../../moving.ts';
+import { belongings, moveAway } from '../../moving.ts';
 import { passphrase } from '../../passphrase.ts';
 
 interface Options {
@@ -28,7 +28,7 @@ export async function exportCluster(at: At, { output, force = false, keep = fals
     const known = await status(farweave, name);
     if (!known) throw unknownCluster(at, name);
     mayGo(name, known, keep);
-    const { rollout: _, moved: __, ...state } = known;
+    const state = await belongings(farweave, name);
     const identity = await identityFor(at, state.sealed);
     const by = whoAmI();
     const content = {
