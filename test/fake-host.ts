@@ -25,7 +25,8 @@ interface Rule {
 
 /**
  * Machines in memory, for tests of what stands above `ssh/`. Rules say what a text is answered with; later rules win,
- * and a handler that returns undefined passes on to the next. Receipts and the once-only keys of jobs work as on a real host.
+ * and a handler that returns undefined passes on to the next. Receipts, the owner's marker and the once-only keys of jobs work
+ * as on a real host.
  *
  *     const hosts = new FakeHosts();
  *     hosts.on(/dpkg-query/, (_, host) => host.state.get('docker') ?? 1);
@@ -68,6 +69,8 @@ export class FakeHost {
   readonly state = new Map<string, string>();
   /** Names of the receipts that lie here. */
   readonly receipts = new Set<string>();
+  /** The text of the marker that says whose the host is. */
+  owner?: string;
   /** Every connect, question and job is rejected with Unreachable. */
   unreachable = false;
   hostKey = 'SHA256:fake';
@@ -133,6 +136,7 @@ export class FakeHost {
   async #answer({ text }: Command, values: Values): Promise<Output> {
     const receipt = /^test -d \S*\/farweave\/receipts\/(\S+)$/.exec(text)?.[1];
     if (receipt !== undefined) return output(this.receipts.has(receipt) ? 0 : 1);
+    if (/^cat \S*\/farweave\/owner /.test(text)) return output(this.owner ?? 1);
     return this.#apply(
       { host: this.name, how: 'ask', text, values },
       { exitCode: 1, stderr: `fake: no rule for ${text}` },
@@ -161,6 +165,12 @@ export class FakeHost {
   }
 
   async #change(told: Told): Promise<Output> {
+    const claimed = /^printf %s '(\{"id":"[^"]*",.*\})' > \S*\/farweave\/owner\.\$\$ /m.exec(told.text)?.[1];
+    if (claimed !== undefined) {
+      this.owner ??= claimed;
+      if (!this.owner.startsWith(claimed.slice(0, claimed.indexOf(',') + 1)))
+        return output({ exitCode: 77, stdout: `${this.owner}\n` });
+    }
     const left = /^mv -T \S+ \S*\/farweave\/receipts\/(\S+)$/m.exec(told.text)?.[1];
     if (left !== undefined) this.receipts.add(left);
     const result = await this.#apply(told, {});

@@ -1,5 +1,6 @@
 import type { Facts, HostSpec, Json, Window } from '../plan/plan.ts';
 import type { Opening } from '../plan/window.ts';
+import type { Copy } from '../ssh/marker.ts';
 
 /** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
 export type Sealed = Readonly<Record<string, string>>;
@@ -16,6 +17,17 @@ export interface Step {
   readonly timeout: number;
 }
 
+/** Who rolls out: what the marker on each host is compared with, and says of hosts that are claimed. */
+export interface Owner {
+  /** Made once in a cluster's life. */
+  readonly id: string;
+  readonly cluster: string;
+  /** `user@host` of who began this rollout. */
+  readonly by: string;
+  /** When, ISO 8601. */
+  readonly since: string;
+}
+
 /** Every host activity takes this one object. */
 export interface Task {
   readonly cluster: string;
@@ -29,6 +41,8 @@ export interface Task {
   readonly facts: Facts;
   /** What the steps and the access to the host need. */
   readonly sealed: Sealed;
+  /** Missing, in older rollouts and in what only looks: then nobody asks whose the host is. */
+  readonly owner?: Owner;
 }
 
 /** What became of one step. `changed` also when an earlier attempt of this rollout made the change. */
@@ -60,8 +74,26 @@ export type Activity = (task: Task) => Promise<readonly Result[]>;
  * `over`: a fence above all of the rollout's, and not above those of later ones. Without it the jobs stay until they are old.
  */
 export type Settle = (
-  task: Omit<Task, 'steps' | 'facts'> & { readonly facts: Facts; readonly rollout: string; readonly over?: number },
+  task: Omit<Task, 'steps' | 'facts'> & {
+    readonly facts: Facts;
+    readonly rollout: string;
+    readonly over?: number;
+    /** Of the cluster, to be left on the host. */
+    readonly copy?: Copy;
+    /** All was taken back: a host that this rollout has claimed is nobody's again. */
+    readonly release?: boolean;
+  },
 ) => Promise<void>;
+/** Whose the host is, and of which revision a copy of the cluster lies there. */
+export interface Recalled {
+  readonly owner?: Owner;
+  readonly revision?: number;
+  /** The copy itself, gzipped, in base64. Only where it is asked for. */
+  readonly copy?: string;
+}
+
+/** Reads what rollouts have left of their cluster on a host. */
+export type Recall = (task: Task & { readonly copy?: boolean }) => Promise<Recalled>;
 export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
 
 /** Makes the secrets that are missing, sealed at once. */
@@ -88,6 +120,7 @@ export type FailureType =
   | 'UnknownOperation'
   | 'InvalidArguments'
   | 'Superseded'
+  | 'Owned'
   | 'Unexpected';
 
 /** First detail of every classified failure. */

@@ -25,6 +25,7 @@ it.each<[Error, FailureType, RegExp, Partial<FailureDetail>?]>([
   [new ssh.ProtocolError(place, 'hello'), 'Unexpected', /login script/],
   [exitFailure(75, 'locked'), 'PackageManagerLocked', /Let the process .* finish/, { ended: true, log: 'locked' }],
   [exitFailure(28, 'full'), 'NoSpace', /Make room/, { ended: true, log: 'full' }],
+  [exitFailure(77, '{"id":"b2"}'), 'Owned', /farweave cluster adopt/, { ended: true }],
   [exitFailure(1, 'E: broken'), 'CommandFailed', /The log says/, { ended: true, log: 'E: broken' }],
   [failure('NotConverged', 'absent, not jq'), 'NotConverged', /farweave plan --check/],
   [failure('StateUnknown', 'no answer'), 'StateUnknown', /Nothing was changed/],

@@ -1,5 +1,6 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { HostKeyChanged, printable, SshError, type SshErrorCode } from '../ssh/errors.ts';
+import { belongs, type Marker, OWNED, OWNED_HINT, read as readMarker } from '../ssh/marker.ts';
 import type { FailureDetail, FailureType } from './contract.ts';
 
 /** What a failure of `src/ssh` means to the reader. `ended`: the job on the host is over, so that a new attempt needs a new one. */
@@ -36,6 +37,7 @@ const HINTS: Readonly<Record<FailureType, string>> = {
   GateClosed: 'No further host was touched: bring this one back to health, then try again.',
   UnknownOperation: 'The plan is newer than the workers: upgrade the workers.',
   InvalidArguments: 'Plan and workers do not fit together: bring both to the same version, and apply again.',
+  Owned: OWNED_HINT,
   Superseded: 'Somebody else has begun a newer rollout: watch that one.',
   Unexpected: 'This was not foreseen: the log of the worker has more.',
 };
@@ -48,9 +50,15 @@ export function failure(type: FailureType, message: string, detail: Partial<Fail
 
 /** A script that ended, but not with 0. `log` is the end of what it wrote. */
 export function exitFailure(exitCode: number, log: string): ApplicationFailure {
+  if (exitCode === OWNED) return owned(readMarker(log.trimEnd().split('\n').at(-1) ?? ''), { ended: true });
   const last = lastLines(log, 1).slice(0, 300);
   const message = `exit code ${exitCode}${last && `: ${last}`}`;
   return failure(EXIT_CODES[exitCode] ?? 'CommandFailed', message, { log: lastLines(log, 40), ended: true });
+}
+
+/** The host is somebody else's, and was left alone. */
+export function owned(marker: Marker, detail: Partial<FailureDetail> = {}): ApplicationFailure {
+  return failure('Owned', `the host ${belongs(marker)}`, detail);
 }
 
 /** A cancellation that tells, like any failure, what had been done before it. */

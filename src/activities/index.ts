@@ -2,9 +2,10 @@ import { Context } from '@temporalio/activity';
 import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Connect } from '../ssh/host.ts';
-import type { Activity, AskWindows, GenerateSecrets, Settle, Survey } from './contract.ts';
+import type { Activity, AskWindows, GenerateSecrets, Recall, Settle, Survey } from './contract.ts';
 import { failure } from './failures.ts';
 import { createPerformer } from './performer.ts';
+import { createRecall } from './recall.ts';
 import { createGenerate, createSecrets } from './secrets.ts';
 import type { Vault } from './vault.ts';
 import { askWindows } from './windows.ts';
@@ -23,11 +24,12 @@ export function createActivities({
   roles,
   vault,
   entries = {},
-}: Dependencies): Record<string, Activity | Survey | Settle | GenerateSecrets | AskWindows> {
+}: Dependencies): Record<string, Activity | Survey | Settle | Recall | GenerateSecrets | AskWindows> {
   const operations = new Map<string, Operation>(
     roles.flatMap((role) => role.operations).map((operation) => [operation.name, operation]),
   );
-  const perform = createPerformer({ connect, open: createSecrets(vault, entries) }, operations);
+  const tools = { connect, open: createSecrets(vault, entries) };
+  const perform = createPerformer(tools, operations);
   const own = [...operations.keys()].flatMap((name) => [
     [name, perform.converge],
     [`${name}.undo`, perform.undo],
@@ -38,6 +40,7 @@ export function createActivities({
     'host.converge': perform.converge,
     'host.gate': perform.gate,
     'host.settle': perform.settle,
+    'host.recall': createRecall(tools),
     'secrets.generate': createGenerate(vault),
     'site.windows': askWindows,
     // Without it the SDK retries for ever, in the hope that another worker knows the type.

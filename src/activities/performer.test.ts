@@ -175,3 +175,57 @@ it('shows what would run only where it is asked to', async () => {
   const explained = await act(perform.survey, { ...task(), explain: true } as Task);
   expect(explained.findings[0]?.commands).toContain('apt-get install jq');
 });
+
+const owner = { id: 'a1', cluster: 'forum', by: 'ada@laptop', since: '2026-11-02T09:00:00.000Z' };
+const other = JSON.stringify({ ...owner, id: 'b2', by: 'bob@desk', rollout: 'r' });
+const BELONGS = 'the host belongs to cluster forum of bob@desk since 2026-11-02 (id b2)';
+
+it('claims a host by the first change, for the rollout that made it', async () => {
+  await act(perform.survey, task({}, { owner }));
+  expect(hosts.get('vm1').owner).toBeUndefined();
+  await act(perform.converge, task({}, { owner }));
+  expect(JSON.parse(hosts.get('vm1').owner!)).toEqual({ ...owner, rollout: 'run' });
+  expect(await act(perform.survey, task({}, { owner }))).toMatchObject({ findings: [{ is: 'yes' }] });
+});
+
+it('refuses, when it surveys, a host that somebody else has, and says who and what to do', async () => {
+  hosts.get('vm1').owner = other;
+  expect(await failed(act(perform.survey, task({}, { owner })))).toMatchObject({
+    type: 'Owned',
+    message: `survey of vm1: ${BELONGS}`,
+    detail: { hint: expect.stringContaining('farweave cluster adopt') as string },
+  });
+  expect(await act(perform.survey, task()), 'an older rollout asks nobody').toMatchObject({ findings: [{ is: 'no' }] });
+});
+
+it('changes nothing on a host that somebody else has claimed since the survey', async () => {
+  hosts.get('vm1').owner = other;
+  expect(await failed(act(perform.converge, task({}, { owner })))).toMatchObject({
+    type: 'Owned',
+    message: `pkg.install on vm1: ${BELONGS}`,
+    detail: { ended: true },
+  });
+  expect(hosts.get('vm1').state.has('jq')).toBe(false);
+  expect([...hosts.get('vm1').receipts]).toEqual([]);
+});
+
+it('takes nothing back on a host that has got another owner', async () => {
+  await act(perform.converge, task({}, { owner }));
+  hosts.get('vm1').owner = other;
+  expect(await failed(act(perform.undo, task({}, { owner, fence: 2 })))).toMatchObject({ type: 'Owned' });
+  expect(hosts.get('vm1').state.has('jq')).toBe(true);
+});
+
+it('leaves a copy of the cluster when it settles, and gives a host back where all was taken back', async () => {
+  const { steps: _, ...rest } = task({}, { owner });
+  const copy = { revision: 1, text: '{"revision":1}' };
+  const told = async (more: Partial<Parameters<typeof perform.settle>[0]>) => {
+    hosts.told.length = 0;
+    const settle = (of: Task) => perform.settle({ ...of, rollout: 'run', ...more });
+    await act(settle, { ...rest, steps: [] });
+    return hosts.told.map(({ text }) => text).filter((text) => text.includes('farweave/owner'));
+  };
+  expect(await told({ copy })).toEqual([expect.stringContaining(`printf %s '{"revision":1}'`)]);
+  expect(await told({ release: true })).toEqual([expect.stringContaining(`"rollout":"run"}') rm -f`)]);
+  expect(await told({})).toEqual([]);
+});

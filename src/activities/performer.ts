@@ -1,11 +1,12 @@
 import type { No, Operation, Verdict } from '../roles/operation.ts';
-import { script, sh } from '../ssh/command.ts';
+import { type Output, script, sh } from '../ssh/command.ts';
 import { isLoss, JobLost } from '../ssh/errors.ts';
 import { retire } from '../ssh/jobs.ts';
+import * as marker from '../ssh/marker.ts';
 import * as receipts from '../ssh/receipt.ts';
 import * as before from './before.ts';
-import type { Activity, Finding, Result, Settle, Step, Survey } from './contract.ts';
-import { failure } from './failures.ts';
+import type { Activity, Finding, Owner, Result, Settle, Step, Survey } from './contract.ts';
+import { failure, owned } from './failures.ts';
 import { answered, awaitState, describe, type State, wrong } from './state.ts';
 import { firstKey, type Tools, type Visit, visiting } from './visit.ts';
 
@@ -20,7 +21,11 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
         visit.where = `survey of ${visit.host.name}`;
         const states = task.steps.map((step) => describe(operations, visit, step));
         const hostKey = await visit.hostKey();
-        const answers = states.length > 0 ? await visit.ask(states.map((state) => state.probe)) : [];
+        const probes = states.map((state) => state.probe);
+        const whose = task.owner ? [marker.asking()] : [];
+        const asked = probes.length + whose.length > 0 ? await visit.ask([...probes, ...whose]) : [];
+        const answers = asked.slice(0, probes.length);
+        refuseOthers(task.owner, asked[probes.length]);
         const explain = task.explain === true;
         return { hostKey, findings: states.map((state, n) => found(visit, state, state.judge(answers[n]!), explain)) };
       },
@@ -68,12 +73,23 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
   const settle: Settle = (task) =>
     visiting(tools, task, async (visit) => {
       visit.where = `settling ${visit.host.name}`;
-      const { rollout, over } = task;
-      const ended = over === undefined ? [] : [retire(rollout, over)];
-      await visit.ask([receipts.dropAll(rollout), before.forget(rollout), ...ended]);
+      const { rollout, over, owner, copy, release } = task;
+      await visit.ask([
+        receipts.dropAll(rollout),
+        before.forget(rollout),
+        ...(over === undefined ? [] : [retire(rollout, over)]),
+        ...(owner && release ? [marker.release({ ...owner, rollout })] : []),
+        ...(owner && copy ? [marker.keep(owner, copy)] : []),
+      ]);
     });
 
   return { survey, converge, gate, undo, settle };
+}
+
+/** A host that somebody else has is not even surveyed: what is found there may be part of their cluster. */
+function refuseOthers(owner: Owner | undefined, answer: Output | undefined): void {
+  const found = answer && marker.parse(answer);
+  if (owner && found && found.id !== owner.id) throw owned(found);
 }
 
 async function bringAbout(visit: Visit, step: Step, state: State): Promise<Result> {

@@ -28,12 +28,36 @@ export async function openVault(state: string): Promise<Vault> {
   return {
     recipient,
     seal: (value) => seal(recipient, value),
-    open: remembering(OPENED, async (sealed) => {
-      const decrypter = new Decrypter();
-      decrypter.addIdentity(identity);
-      return decrypter.decrypt(Buffer.from(sealed, 'base64'), 'text');
-    }),
+    open: remembering(OPENED, openerOf(identity)),
   };
+}
+
+/** The identity in a state folder, if there is one: unlike a vault, to ask for it makes none. */
+export async function identityOf(state: string): Promise<string | undefined> {
+  return (await readFile(join(state, 'identity'), 'utf8').catch(ignoreMissing))?.trim();
+}
+
+/** Opens what was sealed for an identity (`AGE-SECRET-KEY-…`). Rejects if it was sealed for another. */
+export function openerOf(identity: string): (sealed: string) => Promise<string> {
+  return async (sealed) => {
+    const decrypter = new Decrypter();
+    decrypter.addIdentity(identity);
+    return decrypter.decrypt(Buffer.from(sealed, 'base64'), 'text');
+  };
+}
+
+/** An age file that a passphrase opens, here or with `age --decrypt`. Takes a second, so that nobody tries many. */
+export async function lock(passphrase: string, content: string): Promise<Uint8Array> {
+  const encrypter = new Encrypter();
+  encrypter.setPassphrase(passphrase);
+  return encrypter.encrypt(content);
+}
+
+/** What is in such a file. Rejects if the passphrase is another one. */
+export async function unlock(passphrase: string, file: Uint8Array): Promise<string> {
+  const decrypter = new Decrypter();
+  decrypter.addPassphrase(passphrase);
+  return decrypter.decrypt(file, 'text');
 }
 
 /** Opening takes some 5 ms of the worker's one thread, and every activity needs the same few secrets. */

@@ -2,6 +2,7 @@ import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Output, Question } from '../ssh/command.ts';
 import type { Connect, Target } from '../ssh/host.ts';
 import { keyOf } from '../ssh/key.ts';
+import { claiming } from '../ssh/marker.ts';
 import type { Result, Step, Task } from './contract.ts';
 import { cancelled, classify, exitFailure, failure, handedOver, lastLines } from './failures.ts';
 import { startPulse } from './pulse.ts';
@@ -19,7 +20,10 @@ export interface Visit {
   /** The key that the host showed. */
   readonly hostKey: () => Promise<string>;
   ask(questions: readonly Question[]): Promise<readonly Output[]>;
-  /** Changes the host, once: a further call for the same step and generation follows the first. Throws unless it ended with 0. */
+  /**
+   * Changes the host, once: a further call for the same step and generation follows the first. Throws unless it ended with 0.
+   * A host that is nobody's becomes ours by it, and one of somebody else is left alone.
+   */
   run(step: Step, purpose: 'apply' | 'undo', change: Command): Promise<void>;
   /** What the next heartbeats say. */
   says(step: Step, at: string): void;
@@ -39,7 +43,7 @@ export async function visiting<T>(
   act: (visit: Visit) => Promise<T>,
   options: { guessing?: boolean } = {},
 ): Promise<T> {
-  const { host, facts, sealed, fence } = task;
+  const { host, facts, sealed, fence, owner } = task;
   const secrets = open(sealed, options);
   const pulse = startPulse(secrets.redact);
   let target: Target | undefined;
@@ -55,11 +59,12 @@ export async function visiting<T>(
       const connection = await reach();
       return ask(connection, questions, values, { cancel: pulse.stop });
     },
-    run: async (step, purpose, script) => {
+    run: async (step, purpose, change) => {
       const [rollout, stage] = step.receipt.split('/');
       if (rollout === undefined || stage === undefined)
         throw failure('InvalidArguments', `no receipt: ${step.receipt}`);
       const { generation, timeout } = step;
+      const script = owner ? claiming({ ...owner, rollout }, change) : change;
       const key = keyOf({ rollout, step: stage, host: host.name, generation, purpose });
       const values = await secrets.values([script]);
       const offset = pulse.offsetOf(key);

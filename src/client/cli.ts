@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import * as z from 'zod';
 import type { Global, Run } from './command.ts';
 import { addApply } from './commands/apply.ts';
+import { addCluster } from './commands/cluster.ts';
 import { addControl } from './commands/control.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDev } from './commands/dev.ts';
@@ -38,6 +39,7 @@ Environment:
   FARWEAVE_STATE      folder of the embedded server and its keys (see --state)
   FARWEAVE_UI         base address of Temporal's Web UI, where it cannot be known
   FARWEAVE_RECIPIENT  the workers' age recipient, where they run elsewhere
+  FARWEAVE_PASSPHRASE of the file of cluster export and cluster adopt
   FARWEAVE_CACHE      where downloads are kept (~/.cache/farweave)
   TEMPORAL_CLI        path of Temporal's command line program
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE and the rest as Temporal has them
@@ -55,6 +57,7 @@ const COMMANDS = [
   addVerify,
   addControl,
   addSecrets,
+  addCluster,
   addDev,
   addLab,
   addDemo,

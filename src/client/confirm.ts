@@ -1,7 +1,13 @@
-import { confirm as ask, isCancel } from '@clack/prompts';
+import { confirm as ask, isCancel, password } from '@clack/prompts';
 
 /** Asks for a yes on the terminal. Ctrl-C is a no. */
 export async function confirm(message: string): Promise<boolean> {
   const answer = await ask({ message, initialValue: true });
   return isCancel(answer) ? false : answer;
+}
+
+/** Asks for a text on the terminal without showing it. Undefined at Ctrl-C. */
+export async function askHidden(message: string): Promise<string | undefined> {
+  const answer = await password({ message });
+  return isCancel(answer) ? undefined : answer;
 }

@@ -1,5 +1,4 @@
-import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { WithStartWorkflowOperation } from '@temporalio/client';
 import { seal } from '../activities/vault.ts';
 import { allot, compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
@@ -15,13 +14,13 @@ import {
   type LookResult,
   lookId,
   progressQuery,
-  type Refusal,
   resumeSignal,
   rolloutId,
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
 import { type Followed, type FollowOptions, follow } from './follow.ts';
+import { refusal } from './refusal.ts';
 import { latestRevision } from './remembered.ts';
 import { isStuck, type View } from './view.ts';
 import { whoAmI } from './who.ts';
@@ -100,7 +99,9 @@ export async function look(
   { request, state }: { readonly request: string; readonly state: ClusterState | undefined },
 ): Promise<LookResult> {
   const sealed = { ...state?.sealed, ...(await sealAll(farweave, plan, secrets)) };
-  const input: Packed<LookInput> = { plan: pack(plan), sealed, facts: state?.facts ?? {} };
+  // A cluster without an id has no hosts yet, so that any owner is another.
+  const owner = { id: state?.owner ?? '', cluster: plan.cluster, by: whoAmI(), since: '' };
+  const input: Packed<LookInput> = { plan: pack(plan), sealed, facts: state?.facts ?? {}, owner };
   const results = await Promise.all(
     groupsOf(
       LOOKED_AT,
@@ -159,16 +160,4 @@ async function triesAgain({ client }: Farweave, { workflowId }: ApplyReply): Pro
   if (!isStuck(await handle.query(progressQuery))) return false;
   await handle.signal(resumeSignal, { by: whoAmI(), reason: 'apply' });
   return true;
-}
-
-const HINTS: Readonly<Record<string, string>> = {
-  PlanOutdated: 'Somebody else was quicker: look at the plan again (farweave plan), then apply.',
-  RolloutRunning: 'farweave watch shows it, farweave cancel ends it.',
-} satisfies Partial<Record<Refusal, string>>;
-
-/** The cluster's no, in its own words. */
-function refusal(error: unknown): unknown {
-  if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) return error;
-  const hint = HINTS[error.cause.type ?? ''];
-  return new Failure(error.cause.message, { cause: error, ...(hint && { hint }) });
 }

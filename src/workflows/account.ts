@@ -7,6 +7,8 @@ import { fromPlaces, PerStep, toPlaces } from './per-step.ts';
 
 /** A host that shows one of these is left out while the others go on: nothing that is done elsewhere can help it. */
 const PARKING = new Set(['Unreachable', 'HostKeyChanged']);
+/** And at one of these nobody goes on: it is this whole rollout that should not be. */
+const STOPPING = new Set(['Owned']);
 
 interface FailingPolicy {
   readonly onFailure: OnFailure;
@@ -120,7 +122,8 @@ export class Account extends Attendance {
       return;
     }
     const isOut = this.parked.has(host); // left out by somebody while this ran
-    const parks = alone !== true && (isOut || PARKING.has(type) || (onFailure === 'continue' && purpose !== 'verify'));
+    const may = alone !== true && !STOPPING.has(type);
+    const parks = may && (isOut || PARKING.has(type) || (onFailure === 'continue' && purpose !== 'verify'));
     if (parks) this.parked.add(host);
     else if (purpose !== 'verify') this.stopped ??= message;
     if (stage) this.mark(host, stage, parks ? 'parked' : 'failed');

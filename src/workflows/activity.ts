@@ -7,19 +7,22 @@ import {
   proxyActivities,
   rootCause,
 } from '@temporalio/workflow';
-import type { FailureDetail, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
+import type { FailureDetail, Recalled, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
 
 /** What a step is asked of. */
-export type Ground = Pick<SiteInput, 'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed'>;
+export type Ground = Pick<SiteInput, 'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed' | 'owner'>;
 
 /** A stage, or the gate of one. */
 export type Asked = Pick<
   PlacedStage,
   'id' | 'operation' | 'args' | 'secrets' | 'needs' | 'timeout' | 'place' | 'scope' | 'kind' | 'title'
 >;
+
+/** What a rollout leaves on a host when it has ended. */
+export type Parting = Pick<Parameters<Settle>[0], 'copy' | 'release'>;
 
 interface Call {
   readonly host: HostSpec;
@@ -60,15 +63,22 @@ export const undone = (ground: Ground, account: Account, call: Omit<Call, 'type'
   return invoke<readonly Result[]>({ ...call, type }, task(ground, account, call, true));
 };
 
-export const settled = (ground: Ground, account: Account, host: HostSpec) => {
+export const settled = (ground: Ground, account: Account, host: HostSpec, parting: Parting = {}) => {
   const call = { host, type: 'host.settle', stages: [], does: 'forget the receipts' };
   const { rollout, fence } = ground;
   const over = fence + FENCES; // where a rollout begins that starts a millisecond later
-  return invoke<void>(call, { ...task(ground, account, call), rollout, over } satisfies Parameters<Settle>[0]);
+  const input = { ...task(ground, account, call), rollout, over, ...parting } satisfies Parameters<Settle>[0];
+  return invoke<void>(call, input);
+};
+
+export const recalled = (ground: Ground, account: Account, host: HostSpec, copy: boolean) => {
+  const does = copy ? 'read the copy of the cluster' : 'whose is it';
+  const call = { host, type: 'host.recall', stages: [], does, id: copy ? 'copy' : 'owner' };
+  return invoke<Recalled>(call, { ...task(ground, account, call), copy });
 };
 
 function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
-  const { cluster, revision, rollout, fence, sealed } = ground;
+  const { cluster, revision, rollout, fence, sealed, owner } = ground;
   const needs = new Set(stages.flatMap((stage) => stage.needs));
   // A check of all together must hold without those that are parked: to it, their facts are empty.
   const isCheck = stages.length > 0 && stages.every((stage) => stage.kind === 'check');
@@ -89,6 +99,7 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
     })),
     facts: { ...keyOf(host, account.facts), ...pick(known, needs) },
     sealed: pick(sealed, names),
+    ...(owner && { owner }),
   };
 }
 

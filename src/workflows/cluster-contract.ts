@@ -3,6 +3,7 @@ import type { Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
 import type { Facts, Knowledge, Plan } from '../plan/plan.ts';
 import type { Outcome, RolloutState } from './contract.ts';
+import type { Moved } from './owner-contract.ts';
 import type { ClusterEvent } from './records.ts';
 
 // ---- cluster:<name> ----
@@ -24,6 +25,10 @@ export interface ClusterState {
   readonly rollout?: RunningRollout;
   readonly last?: Omit<Outcome, 'facts'> & { readonly revision: number; readonly digest: string };
   readonly events: readonly ClusterEvent[];
+  /** The id that its hosts know it by. Missing as long as no rollout has begun since there are such ids. */
+  readonly owner?: string;
+  /** It was exported, to go on elsewhere: nothing is rolled out from here. */
+  readonly moved?: Moved;
 }
 
 export interface RunningRollout {
@@ -39,7 +44,7 @@ export interface RunningRollout {
 }
 
 /** Why an apply is refused: make the plan anew, or wait for (or end) the rollout that runs. */
-export type Refusal = 'PlanOutdated' | 'RolloutRunning' | 'InvalidRequest';
+export type Refusal = 'PlanOutdated' | 'RolloutRunning' | 'InvalidRequest' | 'Moved' | 'ClusterKnown';
 
 export interface ApplyRequest {
   readonly plan: Plan;

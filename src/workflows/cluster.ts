@@ -30,6 +30,7 @@ import {
   statusQuery,
 } from './contract.ts';
 import { Memory } from './memory.ts';
+import { letMove, ownership, refuseMoved } from './owner.ts';
 import { attributes } from './report.ts';
 import type { rollout } from './rollout.ts';
 
@@ -52,12 +53,18 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
 
   // A cancellation of this workflow, pressed in the Web UI by mistake, must not reach what it does for others.
   setHandler(applyUpdate, (request) => CancellationScope.nonCancellable(() => apply(request)), {
-    validator: (request) => admit(name, memory.state, request),
+    validator: admitted,
     description: 'Begins to roll a plan out. Answers when it has begun. Sent by `farweave apply`.',
   });
   setHandler(statusQuery, () => memory.state, { description: 'Everything that is remembered of this cluster.' });
   setHandler(rolloutChangedSignal, (news) => memory.changed(news), { description: 'Sent by a rollout.' });
   setHandler(rolloutEndedSignal, (news) => memory.ended(news), { description: 'Sent by a rollout.' });
+  letMove(name, memory, () => starting !== undefined);
+
+  function admitted(request: Packed<ApplyRequest>): void {
+    refuseMoved(name, memory.state);
+    admit(name, memory.state, request);
+  }
 
   async function apply(request: Packed<ApplyRequest>): Promise<ApplyReply> {
     const { digest } = request;
@@ -71,7 +78,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
 
   async function proceed(request: Packed<ApplyRequest>): Promise<ApplyReply> {
     await checkUp();
-    admit(name, memory.state, request); // once more: since the validator, another one may have begun
+    admitted(request); // once more: since the validator, another one may have begun
     const running = memory.state.rollout;
     if (running?.digest === request.digest) return { ...running, attached: true };
     return { ...(await begin(request)), attached: false };
@@ -83,11 +90,10 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
     const made = await generate({ secrets: missing(plan, memory) }).catch(unable);
     const revision = memory.remember(request, made);
     const workflowId = rolloutId(name, revision);
+    const told = { ...ownership(name, memory, request), reportTo: clusterId(name) };
     const options = {
       workflowId,
-      args: [
-        { plan, revision, sealed: memory.sealedFor(request), facts: memory.state.facts, reportTo: clusterId(name) },
-      ],
+      args: [{ plan, revision, sealed: memory.sealedFor(request), facts: memory.state.facts, ...told }],
       parentClosePolicy: ParentClosePolicy.ABANDON, // or continuing as new would terminate it
       staticSummary: `${name}: revision ${revision}, ${plan.purpose}, ${plan.hosts.length} hosts`,
       staticDetails: `Signals: \`pause\`, \`resume\`, \`rollback\`, each with \`{"by": "you", "reason": "…"}\`. Plan \`${digest}\`, by ${by}.`,

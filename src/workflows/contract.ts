@@ -1,14 +1,16 @@
 import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal } from '@temporalio/workflow';
-import type { Finding, Sealed } from '../activities/contract.ts';
+import type { Finding, Owner, Sealed } from '../activities/contract.ts';
 import type { Facts, HostSpec, OnFailure, Plan, Stage, Window } from '../plan/plan.ts';
 
 import { rolloutId } from './names.ts';
+import type { ClusterCopy } from './owner-contract.ts';
 import type { Problem } from './records.ts';
 
 export { SKIPPED } from './attendance.ts';
 export * from './cluster-contract.ts';
 export * from './controls.ts';
-export { clusterId, lookId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
+export { clusterId, lookId, recallId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
+export * from './owner-contract.ts';
 export type { ClusterEvent, Note, Problem } from './records.ts';
 
 // ---- rollout:<name>:<revision> ----
@@ -33,6 +35,10 @@ export interface RolloutInput {
   readonly reportTo?: string;
   /** The cluster workflow takes notes of what people do to the rollout. Missing: it is of a time before that. */
   readonly notes?: true;
+  /** Whose the hosts become. Missing in older rollouts and in verifications: then nobody asks. */
+  readonly owner?: Owner;
+  /** What a copy of the cluster holds besides what the rollout knows; secrets that it does not need. */
+  readonly keep?: Pick<ClusterCopy, 'version' | 'knowledge' | 'sealed'>;
 }
 
 /** In the article's words: `queued`, `provisioning`, `done`; `unchanged` where nothing had to be done. */
@@ -126,6 +132,7 @@ export interface SiteInput {
   /** With their places in the plan. */
   readonly stages: readonly PlacedStage[];
   readonly sealed: Sealed;
+  readonly owner?: Owner;
   readonly patience: Plan['patience'];
   readonly onFailure: OnFailure;
   readonly purpose: Plan['purpose'];
@@ -155,4 +162,6 @@ export interface LookInput {
   readonly hosts?: readonly string[];
   readonly sealed: Sealed;
   readonly facts: Facts;
+  /** Who asks: hosts of somebody else are named, and not looked at. */
+  readonly owner?: Owner;
 }

@@ -1,4 +1,5 @@
 export { cluster } from './cluster.ts';
 export { look } from './look.ts';
+export { recall } from './recall.ts';
 export { rollout } from './rollout.ts';
 export { site, survey } from './site.ts';

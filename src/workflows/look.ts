@@ -7,11 +7,11 @@ import { blank, factsOf } from './ledger.ts';
 import { Sites } from './sites.ts';
 
 /** `plan --check`: asks every host, with what would run. Changes nothing, and leaves nothing behind. */
-export async function look({ plan: packed, hosts, sealed, facts }: Packed<LookInput>): Promise<LookResult> {
+export async function look({ plan: packed, hosts, sealed, facts, owner }: Packed<LookInput>): Promise<LookResult> {
   const plan = unpack(packed);
   const asked = hosts === undefined ? plan.hosts : plan.hosts.filter(({ name }) => hosts.includes(name));
   const account = new Account(blank(factsOf(plan.hosts, facts)));
-  const whole = new Sites({ plan, sealed, facts, revision: 0 }, account);
+  const whole = new Sites({ plan, sealed, facts, revision: 0, ...(owner && { owner }) }, account);
   const input = whole.input(whole.stages().filter((stage) => stage.afterChange !== true));
   const findings: Record<string, Record<string, Finding>> = {};
   const problems: Problem[] = [];

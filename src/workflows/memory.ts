@@ -32,6 +32,18 @@ export class Memory {
     return this.#state;
   }
 
+  /** The cluster's id, once it has one. */
+  own(owner: string): void {
+    this.#state = { ...this.#state, owner };
+  }
+
+  /** Another state, that no rollout has brought about. */
+  become(state: ClusterState, what: string, by: string): void {
+    this.#state = state;
+    this.note(what, by);
+    this.#show();
+  }
+
   note(what: string, by?: string): void {
     const event = { at: new Date().toISOString(), what, ...(by !== undefined && { by }) };
     this.#state = { ...this.#state, events: [...this.#state.events, event].slice(-EVENTS) };

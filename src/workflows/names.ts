@@ -5,6 +5,8 @@ export const clusterId = (name: string) => `cluster:${name}`;
 export const rolloutId = (name: string, revision: number) => `rollout:${name}:${revision}`;
 /** A look without a change: `plan --check`. */
 export const lookId = (name: string, request: string) => `look:${name}:${request}`;
+/** A look at whose the hosts are, without a change: `cluster adopt --from-hosts`. */
+export const recallId = (name: string, request: string) => `recall:${name}:${request}`;
 
 /** Search attributes, registered by the program itself at start-up. */
 export const SEARCH_ATTRIBUTES = {

@@ -4,6 +4,7 @@ import { Account } from './account.ts';
 import { Bulletin } from './bulletin.ts';
 import { Conduct } from './conduct.ts';
 import { type Outcome, ROLLOUT_FAILED, type RolloutInput } from './contract.ts';
+import { partingOf } from './copy.ts';
 import { Hosts } from './hosts.ts';
 import { blank, factsOf } from './ledger.ts';
 import { explain } from './report.ts';
@@ -107,7 +108,7 @@ async function end(state: Outcome['state'], course: Course, leftBefore: readonly
     bulletin.become('undoing', 'undo');
     left = [...left, ...(await undo(whole, account))];
   }
-  await settle(whole, account);
+  await settle(whole, account, partingOf(input, account, { state, left }));
   account.parkRest(whole.stages);
   const { parked, problems, facts } = account;
   const outcome: Outcome = { state, changed, parked: [...parked], problems: bounded(problems), left, facts };

@@ -13,7 +13,7 @@ interface Part {
 }
 
 /** What some hosts have to do with some stages, with all that they need to know for it and no more: it stands in histories. */
-export function inputFor({ plan, revision, sealed }: RolloutInput, account: Account, part: Part): SiteInput {
+export function inputFor({ plan, revision, sealed, owner }: RolloutInput, account: Account, part: Part): SiteInput {
   const { hosts, site, paused, since } = part;
   const { firstExecutionRunId } = workflowInfo();
   const names = new Set(hosts.map((host) => host.name));
@@ -33,6 +33,7 @@ export function inputFor({ plan, revision, sealed }: RolloutInput, account: Acco
     hosts,
     stages,
     sealed: only({ ...sealed, ...fromWorkers(plan) }, new Set(secrets)),
+    ...(owner && { owner }),
     patience: plan.patience,
     onFailure: plan.onFailure,
     purpose: plan.purpose,

@@ -2,8 +2,9 @@ import { sleep } from '@temporalio/workflow';
 import { type HostSpec, waves } from '../plan/plan.ts';
 import { apart } from '../plan/policy.ts';
 import type { Account } from './account.ts';
-import { clipped, type Failed, failureOf, settled, undone } from './activity.ts';
+import { clipped, type Failed, failureOf, type Parting, settled, undone } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
+import { keepersOf } from './copy.ts';
 import { forbids, roleOf, serves, type Watched, watchedBy } from './guards.ts';
 
 /**
@@ -36,11 +37,17 @@ export async function undo(input: SiteInput, account: Account): Promise<readonly
   return left;
 }
 
-/** Drops the receipts, which nobody is going to ask for any more. What cannot be reached keeps them; they do no harm. */
-export async function settle(input: SiteInput, account: Account): Promise<void> {
+/**
+ * Drops the receipts, which nobody is going to ask for any more, and leaves copies of the cluster where something has changed.
+ * What cannot be reached keeps its receipts; they do no harm.
+ */
+export async function settle(input: SiteInput, account: Account, { copy, ...parting }: Parting = {}): Promise<void> {
   const touched = input.hosts.filter((host) => input.stages.some((stage) => account.wasTouched(host.name, stage)));
-  const reachable = touched.filter((host) => !account.parked.has(host.name));
-  await Promise.all(reachable.map((host) => settled(input, account, host).catch(() => {})));
+  const answering = input.hosts.filter((host) => !account.parked.has(host.name));
+  const keepers = copy && touched.length > 0 ? keepersOf(answering) : new Set<HostSpec>();
+  const visited = answering.filter((host) => touched.includes(host) || keepers.has(host));
+  const leave = (host: HostSpec) => ({ ...parting, ...(copy && keepers.has(host) && { copy }) });
+  await Promise.all(visited.map((host) => settled(input, account, host, leave(host)).catch(() => {})));
 }
 
 /** What could be interrupted by taking back a stage: all services by one that disturbs hosts, those of its own role by one with a gate. */

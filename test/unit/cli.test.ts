@@ -33,7 +33,7 @@ describe('--help', () => {
   const controls = ['pause', 'resume', 'approve', 'retry', 'skip', 'batch', 'cancel', 'rollback'];
   const commands = ['init', 'validate', 'plan', 'apply', 'status', 'events', 'watch', 'verify', ...controls];
 
-  it.each([...commands, 'secrets', 'dev', 'lab', 'demo'])('teaches %s by examples', async (command) => {
+  it.each([...commands, 'secrets', 'cluster', 'dev', 'lab', 'demo'])('teaches %s by examples', async (command) => {
     const { exitCode, out } = await call(command, '--help');
     expect(exitCode).toBe(0);
     expect(out).toContain('Examples:');
@@ -43,7 +43,7 @@ describe('--help', () => {
   it('lists every command, and says what exit codes mean', async () => {
     const { exitCode, out } = await call('--help');
     expect(exitCode).toBe(0);
-    for (const command of [...commands, 'secrets', 'dev', 'lab'])
+    for (const command of [...commands, 'secrets', 'cluster', 'dev', 'lab'])
       expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     expect(out).toMatch(/^ {2}130 +interrupted/m);
   });

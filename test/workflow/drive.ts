@@ -10,12 +10,15 @@ import { DIGEST_KEY, type Plan } from '../../src/plan/plan.ts';
 import { createWorker } from '../../src/worker/create.ts';
 import { type Outcome, outcomeOf, type RolloutInput, rolloutId } from '../../src/workflows/contract.ts';
 import type { rollout } from '../../src/workflows/rollout.ts';
+import { ELSEWHERE } from './elsewhere.ts';
 import type { Machines } from './machines.ts';
 import { toys } from './roles.ts';
 
 let connection: Connection;
 let native: NativeConnection;
 export let client: Client;
+/** Of a server that knows nothing of this one. */
+export let elsewhere: Client;
 export let vault: Vault;
 export let vaultFolder: string;
 /** Values that must never be seen in a history. */
@@ -28,6 +31,7 @@ export function connected(): void {
     const address = inject('address');
     [connection, native] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
     client = new Client({ connection });
+    elsewhere = new Client({ connection, namespace: ELSEWHERE });
     vaultFolder = await mkdtemp(join(tmpdir(), 'farweave-vault-'));
     vault = await openVault(vaultFolder);
   });
@@ -36,12 +40,19 @@ export function connected(): void {
   });
 }
 
+interface Place {
+  readonly roles?: typeof toys;
+  readonly namespace?: string;
+  /** Whose secrets it can open. */
+  readonly vault?: Vault;
+}
+
 /** Runs a worker while `act` lasts. */
 export async function withWorker<T>(
   machines: Machines,
   act: (taskQueue: string) => Promise<T>,
   taskQueue: string = randomUUID(),
-  roles = toys,
+  { roles = toys, namespace = 'default', vault: own = vault }: Place = {},
 ): Promise<T> {
   const worker = await createWorker({
     connection: native,
@@ -49,7 +60,8 @@ export async function withWorker<T>(
     taskQueue,
     connect: machines.connect,
     roles,
-    vault,
+    namespace,
+    vault: own,
   });
   return worker.runUntil(() => act(taskQueue));
 }

@@ -7,6 +7,7 @@ import type { TestProject } from 'vitest/node';
 import { findTemporal } from '../../src/client/dev/temporal-cli.ts';
 import { bundleWorkflows } from '../../src/worker/bundle.ts';
 import { registerSearchAttributes } from '../../src/worker/search-attributes.ts';
+import { ELSEWHERE } from './elsewhere.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -23,12 +24,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
       server: {
         executable: { type: 'existing-path', path: await findTemporal({ progress: console.log }) },
         // Low, so that a test can see a cluster workflow continue as new.
-        extraArgs: ['--log-level', 'error', '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=150'],
+        // biome-ignore format: flags with their values
+        extraArgs: [
+          '--log-level', 'error', '--namespace', ELSEWHERE,
+          '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=150',
+        ],
       },
     }),
     bundleWorkflows(),
   ]);
   await registerSearchAttributes(env.connection, 'default');
+  await registerSearchAttributes(env.connection, ELSEWHERE);
   const bundlePath = join(tmpdir(), `farweave-workflows-${process.pid}.cjs`);
   await writeFile(bundlePath, code);
   project.provide('address', env.address);

@@ -97,6 +97,6 @@ it('lets go of what runs when its worker shuts down; the next one follows it, th
       expect(times('vm1', 'pkg.install')).toBe(1);
     },
     queue,
-    newer,
+    { roles: newer },
   );
 }, 60_000);

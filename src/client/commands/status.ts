@@ -93,6 +93,7 @@ function lines(
   const rows = [
     ['Cluster', `${style('bold', name)}, revision ${state.revision}`],
     ['Hosts', `${hosts.length}${hosts.length > 0 ? `: ${listed(hosts)}` : ''}`],
+    ...movedRows(state),
     ...rolloutRows(state, farweave),
     ...(view ? progressRows(view, self) : []),
     ...lastRows(state),
@@ -112,6 +113,10 @@ function lines(
         ]
       : []),
   ];
+}
+
+function movedRows({ moved }: ClusterState): string[][] {
+  return moved ? [['Moved', `on ${moved.at.slice(0, 10)} by ${moved.by}: it is rolled out from elsewhere now`]] : [];
 }
 
 function rolloutRows({ rollout }: ClusterState, { ui, namespace }: Farweave): string[][] {

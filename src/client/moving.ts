@@ -1,0 +1,129 @@
+import { WithStartWorkflowOperation } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { seal } from '../activities/vault.ts';
+import type { HostSpec, Plan } from '../plan/plan.ts';
+import {
+  type AdoptRequest,
+  adoptUpdate,
+  type Belongings,
+  belongingsQuery,
+  type ClusterState,
+  clusterId,
+  type Moved,
+  moveUpdate,
+  type RecallInput,
+  type RecallResult,
+  recallId,
+} from '../workflows/contract.ts';
+import type { Farweave } from './connection.ts';
+import { refusal } from './refusal.ts';
+
+/** A cluster as the server's list has it; that may be a moment behind. */
+export interface Listed {
+  readonly cluster: string;
+  readonly revision: number;
+  /** Of its last rollout, `idle` if there was none. */
+  readonly state: string;
+}
+
+/** How long a cluster may take to answer, in milliseconds. */
+const ANSWER_LIMIT = 60_000;
+
+const REVISION = defineSearchAttributeKey('FarweaveRevision', 'INT');
+const STATE = defineSearchAttributeKey('FarweaveState', 'KEYWORD');
+
+/** The clusters that a server knows, by name. */
+export async function clusters({ client }: Farweave): Promise<readonly Listed[]> {
+  const found: Listed[] = [];
+  const query = 'WorkflowType = "cluster" AND ExecutionStatus = "Running"';
+  for await (const { workflowId, typedSearchAttributes: told } of client.workflow.list({ query }))
+    found.push({
+      cluster: workflowId.slice(clusterId('').length),
+      revision: told.get(REVISION) ?? 0,
+      state: told.get(STATE) ?? 'idle',
+    });
+  return found.toSorted((one, other) => one.cluster.localeCompare(other.cluster));
+}
+
+/** All that a cluster is. It must be known there. */
+export async function belongings({ client }: Farweave, cluster: string): Promise<Belongings> {
+  const handle = client.workflow.getHandle(clusterId(cluster));
+  return await client.withDeadline(Date.now() + ANSWER_LIMIT, () => handle.query(belongingsQuery));
+}
+
+/** Keeps a server from rolling the cluster out any more. Rejects with a `Failure` where it runs, or is past that revision. */
+export async function moveAway(
+  { client }: Farweave,
+  cluster: string,
+  request: { readonly by: string; readonly revision: number },
+): Promise<Moved> {
+  const handle = client.workflow.getHandle(clusterId(cluster));
+  return await client
+    .withDeadline(Date.now() + ANSWER_LIMIT, () => handle.executeUpdate(moveUpdate, { args: [request] }))
+    .catch(refused);
+}
+
+/** The cluster goes on at this server. Rejects with a `Failure` where it is known here, or runs. */
+export async function adopt(farweave: Farweave, cluster: string, request: AdoptRequest): Promise<ClusterState> {
+  const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
+    workflowId: clusterId(cluster),
+    taskQueue: farweave.taskQueue,
+    args: [{ name: cluster }],
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: `cluster ${cluster}`,
+  });
+  const { client } = farweave;
+  return await client
+    .withDeadline(Date.now() + ANSWER_LIMIT, () =>
+      client.workflow.executeUpdateWithStart(adoptUpdate, { startWorkflowOperation, args: [request] }),
+    )
+    .catch(refused);
+}
+
+/** Asks the hosts of a plan whose they are. `secrets` are values from the spec, for the access to them. */
+export async function recall(
+  farweave: Farweave,
+  { cluster, hosts, secrets: sources }: Pick<Plan, 'cluster' | 'hosts' | 'secrets'>,
+  secrets: Readonly<Record<string, string>>,
+  request: string,
+): Promise<RecallResult> {
+  const recipient = await farweave.recipient();
+  const entries = accessOf(hosts).map(async (name) => {
+    const source = sources[name];
+    if (source?.from === 'worker') return [name, `worker:${source.entry}`] as const;
+    return [name, await seal(recipient, secrets[name] ?? '')] as const;
+  });
+  const sealed = Object.fromEntries(await Promise.all(entries));
+  return await farweave.client.workflow.execute<(input: RecallInput) => Promise<RecallResult>>('recall', {
+    workflowId: recallId(cluster, request),
+    taskQueue: farweave.taskQueue,
+    args: [{ cluster, hosts, sealed }],
+    staticSummary: `whose the hosts of ${cluster} are`,
+  });
+}
+
+/** Names of the secrets by which hosts are reached. */
+function accessOf(hosts: readonly HostSpec[]): readonly string[] {
+  return [...new Set(hosts.flatMap(({ access }) => Object.values(access)))];
+}
+
+/** Secrets sealed anew, for other workers; `lost` are those that could not be opened. An entry of a worker's own list stays one. */
+export async function resealed(
+  sealed: Belongings['sealed'],
+  open: (sealed: string) => Promise<string>,
+  recipient: string,
+): Promise<{ readonly sealed: Belongings['sealed']; readonly lost: readonly string[] }> {
+  const lost: string[] = [];
+  const entries = Object.entries(sealed).map(async ([name, text]) => {
+    if (text.startsWith('worker:')) return [[name, text] as const];
+    const value = await open(text).catch(() => undefined);
+    if (value !== undefined) return [[name, await seal(recipient, value)] as const];
+    lost.push(name);
+    return [];
+  });
+  return { sealed: Object.fromEntries((await Promise.all(entries)).flat()), lost: lost.toSorted() };
+}
+
+function refused(error: unknown): never {
+  throw refusal(error);
+}
