@@ -2,7 +2,8 @@ import { Context } from '@temporalio/activity';
 import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Connect } from '../ssh/host.ts';
-import type { Activity, GenerateSecrets, Settle, Survey } from './contract.ts';
+import { createAwait } from './await-hosts.ts';
+import type { Activity, AwaitHosts, GenerateSecrets, Settle, Survey } from './contract.ts';
 import { failure } from './failures.ts';
 import { createPerformer } from './performer.ts';
 import { createGenerate, createSecrets } from './secrets.ts';
@@ -22,11 +23,12 @@ export function createActivities({
   roles,
   vault,
   entries = {},
-}: Dependencies): Record<string, Activity | Survey | Settle | GenerateSecrets> {
+}: Dependencies): Record<string, Activity | Survey | Settle | GenerateSecrets | AwaitHosts> {
   const operations = new Map<string, Operation>(
     roles.flatMap((role) => role.operations).map((operation) => [operation.name, operation]),
   );
-  const perform = createPerformer({ connect, open: createSecrets(vault, entries) }, operations);
+  const tools = { connect, open: createSecrets(vault, entries) };
+  const perform = createPerformer(tools, operations);
   const own = [...operations.keys()].flatMap((name) => [
     [name, perform.converge],
     [`${name}.undo`, perform.undo],
@@ -37,6 +39,7 @@ export function createActivities({
     'host.converge': perform.converge,
     'host.gate': perform.gate,
     'host.settle': perform.settle,
+    'hosts.await': createAwait(tools),
     'secrets.generate': createGenerate(vault),
     // Without it the SDK retries for ever, in the hope that another worker knows the type.
     default: () => {
