@@ -1,6 +1,5 @@
 import { hostname, userInfo } from 'node:os';
-import { WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { WithStartWorkflowOperation, WorkflowNotFoundError } from '@temporalio/client';
 import { seal } from '../activities/vault.ts';
 import { allot, compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
@@ -10,13 +9,12 @@ import type { Cluster } from '../spec/cluster.ts';
 import {
   type ApplyReply,
   applyUpdate,
-  type ClusterState,
+  type ClusterView,
   clusterId,
   type LookInput,
   type LookResult,
   lookId,
   progressQuery,
-  type Refusal,
   resumeSignal,
   rolloutId,
   statusQuery,
@@ -24,6 +22,7 @@ import {
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
 import { type Followed, type FollowOptions, follow } from './follow.ts';
+import { refusal } from './refusal.ts';
 import { isStuck, type View } from './view.ts';
 
 export { parseCluster } from '../spec/parse.ts';
@@ -33,6 +32,7 @@ export { Changes, changeLine, type StepChange } from './changes.ts';
 export { type ConnectOptions, connect, type Farweave } from './connection.ts';
 export { Failure } from './errors.ts';
 export type { Followed, FollowOptions } from './follow.ts';
+export { acceptHostKey, followUp, rollbackTo, withdraw } from './requests.ts';
 export type { Running, View } from './view.ts';
 
 /** A plan, with what it was made from. */
@@ -45,20 +45,20 @@ export interface Draft {
 }
 
 /** A rollout that was begun or, where the same plan is being rolled out already, found. */
-export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'digest' | 'purpose' | 'runId'> {
+export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'queued' | 'digest' | 'purpose' | 'runId'> {
   /** It was paused on a failure, and now tries again. */
   readonly again: boolean;
 }
 
 /** The plan for a cluster, given what a server remembers of it (nothing, for a new one). Pure. */
-export function draft(cluster: Cluster, state: ClusterState | undefined, purpose: Plan['purpose'] = 'apply'): Draft {
+export function draft(cluster: Cluster, state: ClusterView | undefined, purpose: Plan['purpose'] = 'apply'): Draft {
   const before = state?.knowledge ?? { indexes: {} };
   const plan = compilePlan(cluster, before, { purpose });
   return { plan, digest: digestOf(plan), basis: state?.version ?? 0, knowledge: allot(cluster, before) };
 }
 
 /** What a cluster remembers; undefined where the server has never heard of it. */
-export async function status({ client }: Farweave, cluster: string): Promise<ClusterState | undefined> {
+export async function status({ client }: Farweave, cluster: string): Promise<ClusterView | undefined> {
   try {
     return await client.withDeadline(Date.now() + 20_000, () =>
       client.workflow.getHandle(clusterId(cluster)).query(statusQuery),
@@ -72,12 +72,14 @@ export async function status({ client }: Farweave, cluster: string): Promise<Clu
 /**
  * Begins to roll a plan out, or finds the rollout that does; one that is paused on a failure is made to try again.
  * `secrets` are the values of the plan's secrets `from: 'spec'`; they leave this process sealed.
+ * With `queue` it waits where another rollout runs: then the answer is about that one, and `queued`.
  * Rejects with a `Failure` where the cluster refuses.
  */
 export async function apply(
   farweave: Farweave,
   { plan, digest, basis, knowledge }: Draft,
   secrets: Readonly<Record<string, string>>,
+  { queue = false } = {},
 ): Promise<Begun> {
   const { client } = farweave;
   const sealed = await sealAll(farweave, plan, secrets);
@@ -92,7 +94,7 @@ export async function apply(
     const reply = await client.withDeadline(Date.now() + 60_000, () =>
       client.workflow.executeUpdateWithStart(applyUpdate, {
         startWorkflowOperation,
-        args: [{ plan: pack(plan), digest, basis, knowledge, sealed, by: whoAmI() }],
+        args: [{ plan: pack(plan), digest, basis, knowledge, sealed, by: whoAmI(), ...(queue && { queue }) }],
       }),
     );
     const again = reply.attached && (await triesAgain(farweave, reply));
@@ -107,7 +109,7 @@ export async function look(
   farweave: Farweave,
   { plan }: Draft,
   secrets: Readonly<Record<string, string>>,
-  { request, state }: { readonly request: string; readonly state: ClusterState | undefined },
+  { request, state }: { readonly request: string; readonly state: ClusterView | undefined },
 ): Promise<LookResult> {
   const sealed = { ...state?.sealed, ...(await sealAll(farweave, plan, secrets)) };
   const input: Packed<LookInput> = { plan: pack(plan), sealed, facts: state?.facts ?? {} };
@@ -186,16 +188,4 @@ async function triesAgain({ client }: Farweave, { workflowId }: ApplyReply): Pro
   if (!isStuck(await handle.query(progressQuery))) return false;
   await handle.signal(resumeSignal, { by: whoAmI(), reason: 'apply' });
   return true;
-}
-
-const HINTS: Readonly<Record<string, string>> = {
-  PlanOutdated: 'Somebody else was quicker: look at the plan again (farweave plan), then apply.',
-  RolloutRunning: 'farweave watch shows it, farweave cancel ends it.',
-} satisfies Partial<Record<Refusal, string>>;
-
-/** The cluster's no, in its own words. */
-function refusal(error: unknown): unknown {
-  if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) return error;
-  const hint = HINTS[error.cause.type ?? ''];
-  return new Failure(error.cause.message, { cause: error, ...(hint && { hint }) });
 }

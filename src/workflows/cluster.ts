@@ -53,7 +53,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
     description: 'Carries out the plan of an earlier revision. {"revision": 2, "by": "you"}',
   });
   setHandler(clusterUpdate('withdraw'), (asked) => shielded(() => requests.withdraw(asked)), {
-    validator: () => admitWithdrawal(name, memory.state),
+    validator: (_asked) => admitWithdrawal(name, memory.state),
     description: 'Takes back the apply that waits for its turn. {"by": "you"}',
   });
   setHandler(statusQuery, () => memory.view, { description: 'Everything that is remembered of this cluster.' });

@@ -1,6 +1,5 @@
 import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal } from '@temporalio/workflow';
 import type { Finding, Sealed } from '../activities/contract.ts';
-import type { Packed } from '../plan/pack.ts';
 import type { Facts, HostSpec, OnFailure, Plan, Stage } from '../plan/plan.ts';
 
 import { rolloutId } from './names.ts';

@@ -1,6 +1,7 @@
 import type { Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
-import { DIGEST_KEY, HOST_KEY } from '../plan/plan.ts';
+import { DIGEST_KEY, HOST_KEY, type Knowledge } from '../plan/plan.ts';
+import { FRESH } from './carried.ts';
 import type {
   ApplyRequest,
   ClusterEvent,
@@ -18,15 +19,6 @@ import { withEnd, withRevision } from './revisions.ts';
 const EVENTS = 200;
 /** Of an event, in characters. */
 const SAID = 300;
-
-const FRESH: ClusterState = {
-  version: 0,
-  revision: 0,
-  knowledge: { indexes: {} },
-  facts: {},
-  sealed: {},
-  events: [],
-};
 
 /** What a cluster remembers, and how that changes. */
 export class Memory {
@@ -64,7 +56,7 @@ export class Memory {
     const made = { ...had, ...generated };
     const kept =
       plan.purpose === 'apply' ? { knowledge, sealed: { ...made, ...sealed } } : { knowledge: before, sealed: made };
-    const isNews = !areSame(before.indexes, kept.knowledge.indexes);
+    const isNews = !isSame(before, kept.knowledge);
     this.#state = { ...this.#state, ...kept, version: isNews ? version + 1 : version, revision: revision + 1 };
     return revision + 1;
   }
@@ -83,12 +75,9 @@ export class Memory {
     const { last, queued } = this.#state;
     if (queued?.digest === digest) this.#unqueue();
     if (plan?.purpose === 'apply') {
-      const entry = { revision, at: new Date().toISOString(), by, digest, hosts: plan.hosts.length };
-      const how = {
-        ...(followUp && last && { follows: last.revision }),
-        ...(goesBackTo !== undefined && { goesBackTo }),
-      };
-      this.#state = { ...this.#state, ...withRevision(this.#state, { ...entry, ...how }, plan) };
+      const how = { ...(followUp && last && { follows: last.revision }), ...(goesBackTo && { goesBackTo }) };
+      const entry = { revision, at: new Date().toISOString(), by, digest, hosts: plan.hosts.length, ...how };
+      this.#state = { ...this.#state, ...withRevision(this.#state, entry, plan) };
     }
     this.#state = { ...this.#state, rollout };
     this.note(what, by);
@@ -207,8 +196,7 @@ export class Memory {
     const { rollout, last, revision, events, queued } = this.#state;
     const state = rollout ? (rollout.state ?? 'surveying') : (last?.state ?? 'idle');
     upsert({ cluster: this.#name, revision, state, parked: last?.parked.length ?? 0 });
-    const to = rollout?.workflowId;
-    const link = to && `Now: ${linkTo(to)}`;
+    const link = rollout && `Now: ${linkTo(rollout.workflowId)}`;
     const waits = queued && `Waiting: apply of plan ${shown(queued.digest)} by ${queued.by}`;
     const told = events
       .slice(-20)
@@ -222,7 +210,7 @@ export class Memory {
 /** As much of a digest as one tells plans apart by. */
 const shown = (digest: string) => digest.slice(0, 12);
 
-function areSame(one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): boolean {
-  const [names, others] = [Object.keys(one), Object.keys(other)];
-  return names.length === others.length && names.every((name) => one[name] === other[name]);
+function isSame({ indexes: one }: Knowledge, { indexes: other }: Knowledge): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }

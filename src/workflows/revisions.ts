@@ -29,7 +29,7 @@ export function withRevision(
     room -= size(own);
   }
   return {
-    revisions: all.map(({ kept: _, ...each }) => (kept.has(each.digest) ? { ...each, kept: true } : each)),
+    revisions: all.map((each) => marked(each, kept.has(each.digest))),
     plans: Object.fromEntries(kept),
   };
 }
@@ -47,6 +47,12 @@ export function withEnd(
 export function earlier({ revisions = [] }: Pick<ClusterState, 'revisions'>): readonly Revision[] {
   const latest = revisions.at(-1)?.digest;
   return revisions.filter(({ kept, digest, state }) => kept && digest !== latest && state === 'done').toReversed();
+}
+
+/** Says of a revision whether its plan is kept. */
+export function marked(revision: Revision, isKept: boolean): Revision {
+  const { kept: _, ...rest } = revision;
+  return isKept ? { ...rest, kept: true } : rest;
 }
 
 const size = (plan: Plans[string]) => JSON.stringify(plan).length;

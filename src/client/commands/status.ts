@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ClusterState } from '../../workflows/contract.ts';
+import type { ClusterView } from '../../workflows/contract.ts';
 import {
   type At,
   mustBeKnown,
@@ -17,6 +17,10 @@ import { status as ask } from '../index.ts';
 import { type Io, styling } from '../io.ts';
 import { clusterLink, workflowLink } from '../links.ts';
 import { problemLines } from '../report.ts';
+import { holder } from '../turn.ts';
+
+/** Parked hosts that are told of one by one. */
+const PARKED = 20;
 
 export function addStatus(program: Command, run: Run): void {
   const command = program
@@ -46,12 +50,12 @@ async function status(at: At): Promise<number> {
 }
 
 /** Everything, but of secrets only their names. */
-function document(name: string, state: ClusterState, farweave: Farweave) {
+function document(name: string, state: ClusterView, farweave: Farweave) {
   const ui = farweave.ui && clusterLink(farweave.ui, farweave.namespace, name);
   return { cluster: name, ...state, sealed: Object.keys(state.sealed), ...(ui && { ui }) };
 }
 
-function lines(name: string, state: ClusterState, farweave: Farweave, { io, self }: At): readonly string[] {
+function lines(name: string, state: ClusterView, farweave: Farweave, { io, self }: At): readonly string[] {
   const style = styling(io);
   const hosts = Object.keys(state.knowledge.indexes);
   const { ui, namespace } = farweave;
@@ -59,30 +63,76 @@ function lines(name: string, state: ClusterState, farweave: Farweave, { io, self
     ['Cluster', `${style('bold', name)}, revision ${state.revision}`],
     ['Hosts', `${hosts.length}${hosts.length > 0 ? `: ${listed(hosts)}` : ''}`],
     ...rolloutRows(state, farweave),
+    ...queueRows(state),
+    ...parkedRows(state, io),
     ...(ui ? [['Web UI', clusterLink(ui, namespace, name)]] : []),
   ];
   return [
     ...table(rows),
     ...(state.rollout ? [] : problemLines(state.last?.problems ?? [], io)),
     ...eventLines(state, io),
+    ...questionLines(state, { io, self }),
     ...(state.rollout ? ['', `Next    ${self} watch · ${self} pause`] : []),
   ];
 }
 
-function rolloutRows({ rollout, last }: ClusterState, { ui, namespace }: Farweave): string[][] {
+function rolloutRows({ rollout, last }: ClusterView, { ui, namespace }: Farweave): string[][] {
+  const since = rollout?.since === undefined ? '' : ` since ${clock(rollout.since)}`;
   const running = rollout && [
-    ['Rollout', `revision ${rollout.revision} runs (${rollout.purpose}, plan ${rollout.digest.slice(0, 16)})`],
+    ['Rollout', `${holder(rollout)}, plan ${rollout.digest.slice(0, 16)}, runs${since}`],
     ...(ui ? [['', workflowLink(ui, namespace, rollout.workflowId, rollout.runId)]] : []),
   ];
   const ended = last && [
     ['Last', `revision ${last.revision} ${last.state}: ${last.changed} changed (plan ${last.digest.slice(0, 16)})`],
-    ...(last.parked.length > 0 ? [['Parked', `${count(last.parked.length, 'host')}: ${listed(last.parked)}`]] : []),
     ...(last.left.length > 0 ? [['Left', `not taken back: ${last.left.join(', ')}`]] : []),
   ];
   return [...(running ?? []), ...(ended ?? [])];
 }
 
-function eventLines({ events }: ClusterState, io: Io): readonly string[] {
+function queueRows({ queued }: ClusterView): string[][] {
+  if (!queued) return [];
+  const { digest, hosts, by, at } = queued;
+  return [
+    ['Queue', `apply for ${count(hosts, 'host')} by ${printable(by)}, plan ${digest.slice(0, 16)}, since ${clock(at)}`],
+  ];
+}
+
+/** A line a host: since when and why. A state of an older release knows only the names. */
+function parkedRows({ parked, last }: ClusterView, io: Io): string[][] {
+  const style = styling(io);
+  const entries = Object.entries(parked ?? {});
+  if (entries.length === 0)
+    return last && last.parked.length > 0
+      ? [['Parked', `${count(last.parked.length, 'host')}: ${listed(last.parked)}`]]
+      : [];
+  const more = entries.length > PARKED ? [['', `and ${entries.length - PARKED} more`]] : [];
+  const told = entries
+    .slice(0, PARKED)
+    .map(([host, { type, since, message, again }], n) => [
+      n === 0 ? 'Parked' : '',
+      `${style('yellow', host)} since ${clock(since)}: ${type}, ${printable(message)}${again ? ` (left out again ${again}×)` : ''}`,
+    ]);
+  return [...told, ...more];
+}
+
+/** What somebody has to decide. */
+function questionLines({ parked = {} }: ClusterView, { io, self }: Pick<At, 'io' | 'self'>): readonly string[] {
+  const changed = Object.entries(parked).filter(
+    ([, { type, acceptedKey }]) => type === 'HostKeyChanged' && !acceptedKey,
+  );
+  if (changed.length === 0) return [];
+  const style = styling(io);
+  return [
+    '',
+    ...changed.map(([host]) =>
+      style('yellow', `${host} shows another key than before: ${self} hostkeys accept ${host}`),
+    ),
+  ];
+}
+
+const clock = (iso: string) => `${iso.slice(0, 16).replace('T', ' ')} UTC`;
+
+function eventLines({ events }: ClusterView, io: Io): readonly string[] {
   if (events.length === 0) return [];
   const style = styling(io);
   const rows = events
