@@ -1,4 +1,3 @@
-import { hostname, userInfo } from 'node:os';
 import { WithStartWorkflowOperation, WorkflowNotFoundError } from '@temporalio/client';
 import { seal } from '../activities/vault.ts';
 import { allot, compilePlan } from '../plan/compile.ts';
@@ -24,6 +23,7 @@ import { Failure } from './errors.ts';
 import { type Followed, type FollowOptions, follow } from './follow.ts';
 import { refusal } from './refusal.ts';
 import { isStuck, type View } from './view.ts';
+import { whoAmI } from './who.ts';
 
 export { parseCluster } from '../spec/parse.ts';
 export { SpecError } from '../spec/problem.ts';
@@ -34,6 +34,7 @@ export { Failure } from './errors.ts';
 export type { Followed, FollowOptions } from './follow.ts';
 export { acceptHostKey, followUp, rollbackTo, withdraw } from './requests.ts';
 export type { Running, View } from './view.ts';
+export { whoAmI } from './who.ts';
 
 /** A plan, with what it was made from. */
 export interface Draft {
@@ -151,15 +152,6 @@ export async function* watch(
   const wanted = revision ?? (await latestRevision(farweave, cluster));
   const rollout = { cluster, revision: wanted, workflowId: rolloutId(cluster, wanted) };
   yield* follow(farweave.client, rollout, { revive: farweave.revive, ...options });
-}
-
-/** `user@host`, for the cluster's events. */
-export function whoAmI(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`;
-  } catch {
-    return hostname();
-  }
 }
 
 /** The revision that runs, or the last one. */

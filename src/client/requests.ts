@@ -1,7 +1,7 @@
 import { type ClusterControls, type ClusterReply, clusterId, clusterUpdate } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
-import { whoAmI } from './index.ts';
 import { refusal } from './refusal.ts';
+import { whoAmI } from './who.ts';
 
 type Asked<Name extends keyof ClusterControls> = Omit<ClusterControls[Name], 'by'>;
 

@@ -32,17 +32,20 @@ afterEach(() => rmSync(cwd, { recursive: true }));
 describe('--help', () => {
   const commands = ['init', 'validate', 'plan', 'apply', 'status', 'watch', 'verify', 'pause', 'resume', 'rollback'];
 
-  it.each([...commands, 'cancel', 'secrets', 'dev', 'lab', 'demo'])('teaches %s by examples', async (command) => {
-    const { exitCode, out } = await call(command, '--help');
-    expect(exitCode).toBe(0);
-    expect(out).toContain('Examples:');
-    expect(out).toMatch(new RegExp(`farweave( -f \\S+)? ${command}`));
-  });
+  it.each([...commands, 'cancel', 'revisit', 'revisions', 'hostkeys', 'secrets', 'dev', 'lab', 'demo'])(
+    'teaches %s by examples',
+    async (command) => {
+      const { exitCode, out } = await call(command, '--help');
+      expect(exitCode).toBe(0);
+      expect(out).toContain('Examples:');
+      expect(out).toMatch(new RegExp(`farweave( -f \\S+)? ${command}`));
+    },
+  );
 
   it('lists every command, and says what exit codes mean', async () => {
     const { exitCode, out } = await call('--help');
     expect(exitCode).toBe(0);
-    for (const command of [...commands, 'cancel', 'secrets', 'dev', 'lab'])
+    for (const command of [...commands, 'cancel', 'revisit', 'revisions', 'hostkeys', 'secrets', 'dev', 'lab'])
       expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     expect(out).toMatch(/^ {2}130 +interrupted/m);
   });
@@ -137,17 +140,23 @@ describe('a missing secret', () => {
 });
 
 describe('what asks about a cluster that was never rolled out', () => {
-  it.each([['status'], ['watch'], ['pause'], ['secrets', 'list']])(
-    '%s says so, and starts no server',
-    async (...argv) => {
-      write(GOOD);
-      const state = join(cwd, 'state');
-      const { exitCode, err } = await farweave(argv, { cwd, env: { XDG_STATE_HOME: state } });
-      expect(err).toBe('Nothing is known of the cluster forum here.\nfarweave apply begins it.\n');
-      expect(exitCode).toBe(1);
-      expect(existsSync(state)).toBe(false);
-    },
-  );
+  it.each([
+    ['status'],
+    ['watch'],
+    ['pause'],
+    ['secrets', 'list'],
+    ['revisit'],
+    ['revisions'],
+    ['hostkeys', 'list'],
+    ['hostkeys', 'accept', 'vm0'],
+  ])('%s says so, and starts no server', async (...argv) => {
+    write(GOOD);
+    const state = join(cwd, 'state');
+    const { exitCode, err } = await farweave(argv, { cwd, env: { XDG_STATE_HOME: state } });
+    expect(err).toBe('Nothing is known of the cluster forum here.\nfarweave apply begins it.\n');
+    expect(exitCode).toBe(1);
+    expect(existsSync(state)).toBe(false);
+  });
 });
 
 it('asks the server that a configuration file of Temporal names, though nothing ever ran here', async () => {
