@@ -9,7 +9,7 @@ import { awaited } from './parked.ts';
 const HEARTBEAT = '20 seconds';
 /** How long one activity waits before another takes its place. Its attempts leave no events. */
 const PATIENT = '8 weeks';
-/** After the waiting itself has failed, which no host is to blame for. */
+/** After the waiting itself has failed, or the beginning, which no host is to blame for. In milliseconds. */
 const REST = 3_600_000;
 
 /** Waits for parked hosts to answer again, and says so. Begins nothing while anything else is going on. */
@@ -24,15 +24,15 @@ export class Lookout {
     this.#isIdle = isIdle;
   }
 
-  /** Until it is closed. `found` is told the hosts that answer. */
-  async run(found: (hosts: readonly string[]) => Promise<void>): Promise<void> {
+  /** Until it is closed. `found` is told the hosts that answer, and says whether it could bring them along. */
+  async run(found: (hosts: readonly string[]) => Promise<boolean>): Promise<void> {
     while (await this.#hasReason()) {
       const { state } = this.#memory;
       const { due, next } = awaited(state, Date.now());
       const isOver = () => this.#isClosed || !this.#isIdle() || this.#memory.state.parked !== state.parked;
       const rest = next === undefined ? undefined : next - Date.now();
       const hosts = due.length === 0 ? await pass(isOver, rest) : await this.#ask(due, isOver, rest);
-      if (hosts.length > 0 && !isOver()) await found(hosts);
+      if (hosts.length > 0 && !isOver() && !(await found(hosts))) await pass(isOver, REST);
     }
   }
 

@@ -34,11 +34,12 @@ export class Requests {
     if (said !== undefined) this.#memory.note(`a follow-up ${said}`, asked.by ?? SOMEBODY);
   }
 
-  /** Parked hosts answer again. */
-  async answering(hosts: readonly string[]): Promise<void> {
+  /** Parked hosts answer again. Says whether a follow-up has begun. */
+  async answering(hosts: readonly string[]): Promise<boolean> {
     const what = `${listed(hosts)} ${hosts.length === 1 ? 'answers' : 'answer'} again`;
     const said = await this.#rollouts.begin(this.#following(hosts, what, ITSELF)).then(() => undefined, reasonOf);
     if (said !== undefined) this.#memory.note(`a follow-up ${said}`, ITSELF);
+    return said === undefined;
   }
 
   async acceptHostKey({ host, fingerprint, by = SOMEBODY }: ClusterControls['acceptHostKey']): Promise<ClusterReply> {

@@ -1,6 +1,8 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { digestOf } from '../../src/plan/digest.ts';
 import { HOST_KEY, type Plan } from '../../src/plan/plan.ts';
 import { Unreachable } from '../../src/ssh/errors.ts';
@@ -11,6 +13,7 @@ import {
   applyUpdate,
   type ClusterControls,
   type ClusterReply,
+  type ClusterState,
   type ClusterView,
   clusterId,
   clusterUpdate,
@@ -20,7 +23,8 @@ import {
   statusQuery,
 } from '../../src/workflows/contract.ts';
 import type { rollout } from '../../src/workflows/rollout.ts';
-import { client, connected, outcome, sealed, until, withWorker } from './drive.ts';
+import { farweave } from '../unit/cli-io.ts';
+import { client, connected, outcome, sealed, until, vault, withWorker } from './drive.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf as wholePlanOf } from './roles.ts';
 
@@ -180,38 +184,36 @@ describe('a host that nobody could reach', () => {
   });
 });
 
-describe('a host that shows another key', () => {
-  const start = async (taskQueue: string, name: string, pinned = false) => {
-    const plan = planOf(
-      name,
-      small.map((host) => (pinned ? { ...host, hostKey: 'SHA256:vm1' } : host)),
-      spared,
-    );
-    const state = {
-      version: 1,
-      revision: 1,
-      knowledge: { indexes: { vm1: 0, vm2: 1 } },
-      facts: { [HOST_KEY]: { vm1: 'SHA256:old', vm2: 'SHA256:vm2' } },
-      sealed: await sealed(),
-      events: [],
-      last: { revision: 1, digest: 'd', state: 'done', changed: 1, parked: ['vm1'], problems: [], left: [] },
-      parked: {
-        vm1: {
-          type: 'HostKeyChanged',
-          message: 'vm1 shows another key',
-          since: '2026-11-24T10:00:00.000Z',
-          revision: 1,
-          shownKey: 'SHA256:vm1',
-        },
+/** A cluster of which vm1 has shown another key to the last rollout. */
+async function startWithQuestion(taskQueue: string, name: string, more: Partial<ClusterState> = {}): Promise<void> {
+  const plan = planOf(name, small, spared);
+  const state: ClusterState = {
+    version: 1,
+    revision: 1,
+    knowledge: { indexes: { vm1: 0, vm2: 1 } },
+    facts: { [HOST_KEY]: { vm1: 'SHA256:old', vm2: 'SHA256:vm2' } },
+    sealed: await sealed(),
+    events: [],
+    last: { revision: 1, digest: 'd', state: 'done', changed: 1, parked: ['vm1'], problems: [], left: [] },
+    parked: {
+      vm1: {
+        type: 'HostKeyChanged',
+        message: 'vm1 shows another key',
+        since: '2026-11-24T10:00:00.000Z',
+        revision: 1,
+        shownKey: 'SHA256:vm1',
       },
-      plans: { d: plan },
-    };
-    await client.workflow.start('cluster', { workflowId: clusterId(name), taskQueue, args: [{ name, state }] });
+    },
+    plans: { d: plan },
+    ...more,
   };
+  await client.workflow.start('cluster', { workflowId: clusterId(name), taskQueue, args: [{ name, state }] });
+}
 
+describe('a host that shows another key', () => {
   it('is not followed up before its key is accepted, and is then', async () => {
     await withWorker(machines, async (queue) => {
-      await start(queue, 'key');
+      await startWithQuestion(queue, 'key');
       await new Promise((done) => setTimeout(done, 1_000));
       expect((await status('key')).rollout).toBeUndefined();
       const accept = (host: string, fingerprint: string) =>
@@ -239,10 +241,61 @@ describe('a host that shows another key', () => {
 
   it('is for the cluster file to decide where that pins the key', async () => {
     await withWorker(machines, async (queue) => {
-      await start(queue, 'pinned', true);
+      const hosts = small.map((host) => ({ ...host, hostKey: 'SHA256:old' }));
+      await startWithQuestion(queue, 'pinned', { plans: { d: planOf('pinned', hosts) } });
       const accepted = ask('pinned', 'acceptHostKey', { host: 'vm1', fingerprint: 'SHA256:vm1' });
       expect(await refusal(accepted)).toBe('cluster.yaml pins the key of vm1: change its hostKey there, and apply');
     });
+  });
+});
+
+it('shows the question on the command line, and wants an answer from who cannot be asked', async () => {
+  await withWorker(machines, async (queue) => {
+    await startWithQuestion(queue, 'shown');
+    writeFileSync(
+      join(machines.folder, 'cluster.yaml'),
+      `apiVersion: farweave.dev/v1
+kind: Cluster
+metadata: { name: shown }
+sites: { ams: {} }
+access: { user: root, password: { env: PASSWORD } }
+hosts: [{ name: vm1, site: ams, address: 192.0.2.1 }]
+`,
+    );
+    const env = { FARWEAVE_TASK_QUEUE: queue, FARWEAVE_RECIPIENT: vault.recipient };
+    const call = (...argv: string[]) =>
+      farweave(['--address', inject('address'), ...argv], { cwd: machines.folder, env });
+    const { out } = await call('status');
+    expect(out).toContain('vm1 since 2026-11-24 10:00 UTC: HostKeyChanged, vm1 shows another key');
+    expect(out).toMatch(/^vm1 shows another key than before: farweave .*hostkeys accept vm1$/m);
+    expect((await call('hostkeys', 'list')).out).toMatch(/^vm1 {2}SHA256:old {2}shows SHA256:vm1$/m);
+    expect(await call('hostkeys', 'accept', 'vm1')).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('Give --fingerprint SHA256:…') as string,
+    });
+    expect((await call('hostkeys', 'accept', 'vm1', '--fingerprint', 'SHA256:evil')).err).toContain('look at it again');
+    const accepted = await call('hostkeys', 'accept', 'vm1', '--fingerprint', 'SHA256:vm1');
+    expect(accepted).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^done: /m) as string });
+    await ended('shown', 2);
+    expect((await call('revisions')).out).toMatch(
+      /^2 {2}\S+ \S+ {2}\S+@\S+ {2}done {2}plan d {2}2 hosts {2}follows up 1$/m,
+    );
+    expect(await call('revisit')).toMatchObject({ exitCode: 1, err: 'no host of shown is parked\n' });
+  });
+});
+
+it('goes on waiting for a host when the cluster continues as new', async () => {
+  machines.of('vm1').write('unreachable');
+  await withWorker(machines, async (queue) => {
+    const parked = { type: 'Unreachable', message: 'away', since: '2026-11-24T10:00:00.000Z', revision: 1 };
+    await startWithQuestion(queue, 'renewed', { parked: { vm1: parked }, facts: {} });
+    const { runId } = await clusterOf('renewed').describe();
+    const pending = async () => (await clusterOf('renewed').describe()).raw.pendingActivities ?? [];
+    await until(async () => (await pending())[0]?.lastFailure != null);
+    machines.of('vm1').remove('unreachable');
+    for (let n = 0; (await clusterOf('renewed').describe()).runId === runId; n++)
+      await clusterOf('renewed').signal(noteSignal, { revision: 1, at: '', what: `${n}` });
+    expect((await ended('renewed', 2)).last).toMatchObject({ state: 'done', followUp: true });
   });
 });
 
