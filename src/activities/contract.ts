@@ -106,6 +106,15 @@ export type AskWindows = (asked: {
   readonly windows: Readonly<Record<string, Window>>;
 }) => Promise<Readonly<Record<string, Opening>>>;
 
+/** Tries once to log in to each of the hosts. Gives the names of those that answer; fails, to be tried again, while none does. */
+export type AwaitHosts = (asked: {
+  readonly hosts: readonly HostSpec[];
+  /** The hosts' keys. */
+  readonly facts: Facts;
+  /** What the access to the hosts needs. */
+  readonly sealed: Sealed;
+}) => Promise<readonly string[]>;
+
 /** What the reader of a failure can do about it. */
 export type FailureType =
   | 'Unreachable'

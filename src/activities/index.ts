@@ -2,7 +2,8 @@ import { Context } from '@temporalio/activity';
 import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Connect } from '../ssh/host.ts';
-import type { Activity, AskWindows, GenerateSecrets, Recall, Settle, Survey } from './contract.ts';
+import { createAwait } from './await-hosts.ts';
+import type { Activity, AskWindows, AwaitHosts, GenerateSecrets, Recall, Settle, Survey } from './contract.ts';
 import { failure } from './failures.ts';
 import { createPerformer } from './performer.ts';
 import { createRecall } from './recall.ts';
@@ -24,7 +25,7 @@ export function createActivities({
   roles,
   vault,
   entries = {},
-}: Dependencies): Record<string, Activity | Survey | Settle | Recall | GenerateSecrets | AskWindows> {
+}: Dependencies): Record<string, Activity | Survey | Settle | Recall | GenerateSecrets | AskWindows | AwaitHosts> {
   const operations = new Map<string, Operation>(
     roles.flatMap((role) => role.operations).map((operation) => [operation.name, operation]),
   );
@@ -41,6 +42,7 @@ export function createActivities({
     'host.gate': perform.gate,
     'host.settle': perform.settle,
     'host.recall': createRecall(tools),
+    'hosts.await': createAwait(tools),
     'secrets.generate': createGenerate(vault),
     'site.windows': askWindows,
     // Without it the SDK retries for ever, in the hope that another worker knows the type.

@@ -8,9 +8,12 @@ import { addControl } from './commands/control.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDev } from './commands/dev.ts';
 import { addEvents } from './commands/events.ts';
+import { addHostkeys } from './commands/hostkeys.ts';
 import { addInit } from './commands/init.ts';
 import { addLab } from './commands/lab.ts';
 import { addPlan } from './commands/plan.ts';
+import { addRevisions } from './commands/revisions.ts';
+import { addRevisit } from './commands/revisit.ts';
 import { addSecrets } from './commands/secrets.ts';
 import { addStatus } from './commands/status.ts';
 import { addValidate } from './commands/validate.ts';
@@ -56,6 +59,9 @@ const COMMANDS = [
   addWatch,
   addVerify,
   addControl,
+  addRevisit,
+  addRevisions,
+  addHostkeys,
   addSecrets,
   addCluster,
   addDev,

@@ -8,7 +8,7 @@ import type { Cluster } from '../spec/cluster.ts';
 import {
   type ApplyReply,
   applyUpdate,
-  type ClusterState,
+  type ClusterView,
   clusterId,
   type LookInput,
   type LookResult,
@@ -34,7 +34,9 @@ export { type Controlled, control } from './control.ts';
 export { Failure } from './errors.ts';
 export type { Followed, FollowOptions } from './follow.ts';
 export { latestRevision, status } from './remembered.ts';
+export { acceptHostKey, followUp, rollbackTo, withdraw } from './requests.ts';
 export type { Running, View } from './view.ts';
+export { whoAmI } from './who.ts';
 
 /** A plan, with what it was made from. */
 export interface Draft {
@@ -46,13 +48,13 @@ export interface Draft {
 }
 
 /** A rollout that was begun or, where the same plan is being rolled out already, found. */
-export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'digest' | 'purpose' | 'runId'> {
+export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'queued' | 'digest' | 'purpose' | 'runId'> {
   /** It was paused on a failure, and now tries again. */
   readonly again: boolean;
 }
 
 /** The plan for a cluster, given what a server remembers of it (nothing, for a new one). Pure. */
-export function draft(cluster: Cluster, state: ClusterState | undefined, purpose: Plan['purpose'] = 'apply'): Draft {
+export function draft(cluster: Cluster, state: ClusterView | undefined, purpose: Plan['purpose'] = 'apply'): Draft {
   const before = state?.knowledge ?? { indexes: {} };
   const plan = compilePlan(cluster, before, { purpose });
   return { plan, digest: digestOf(plan), basis: state?.version ?? 0, knowledge: allot(cluster, before) };
@@ -61,12 +63,14 @@ export function draft(cluster: Cluster, state: ClusterState | undefined, purpose
 /**
  * Begins to roll a plan out, or finds the rollout that does; one that is paused on a failure is made to try again.
  * `secrets` are the values of the plan's secrets `from: 'spec'`; they leave this process sealed.
+ * With `queue` it waits where another rollout runs: then the answer is about that one, and `queued`.
  * Rejects with a `Failure` where the cluster refuses.
  */
 export async function apply(
   farweave: Farweave,
   { plan, digest, basis, knowledge }: Draft,
   secrets: Readonly<Record<string, string>>,
+  { queue = false } = {},
 ): Promise<Begun> {
   const { client } = farweave;
   const sealed = await sealAll(farweave, plan, secrets);
@@ -81,7 +85,7 @@ export async function apply(
     const reply = await client.withDeadline(Date.now() + 60_000, () =>
       client.workflow.executeUpdateWithStart(applyUpdate, {
         startWorkflowOperation,
-        args: [{ plan: pack(plan), digest, basis, knowledge, sealed, by: whoAmI() }],
+        args: [{ plan: pack(plan), digest, basis, knowledge, sealed, by: whoAmI(), ...(queue && { queue }) }],
       }),
     );
     const again = reply.attached && (await triesAgain(farweave, reply));
@@ -96,7 +100,7 @@ export async function look(
   farweave: Farweave,
   { plan }: Draft,
   secrets: Readonly<Record<string, string>>,
-  { request, state }: { readonly request: string; readonly state: ClusterState | undefined },
+  { request, state }: { readonly request: string; readonly state: ClusterView | undefined },
 ): Promise<LookResult> {
   const sealed = { ...state?.sealed, ...(await sealAll(farweave, plan, secrets)) };
   // A cluster without an id has no hosts yet, so that any owner is another.

@@ -1,17 +1,20 @@
-import { WorkflowUpdateFailedError } from '@temporalio/client';
+import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Refusal } from '../workflows/contract.ts';
 import { Failure } from './errors.ts';
 
 const HINTS: Readonly<Record<string, string>> = {
   PlanOutdated: 'Somebody else was quicker: look at the plan again (farweave plan), then apply.',
-  RolloutRunning: 'farweave watch shows it, farweave cancel ends it.',
+  RolloutRunning:
+    'farweave apply --queue waits for its turn, farweave apply --attach watches what runs, farweave cancel ends it; farweave watch comes back to it later.',
   Moved: 'To go on here, export it there, and here: farweave cluster adopt FILE.',
   ClusterKnown: '--force puts what is adopted in the place of what this server knows.',
 } satisfies Partial<Record<Refusal, string>>;
 
-/** The cluster's no, in its own words. Any other error as it is. */
+/** The cluster's no, in its own words; anything else as it is. */
 export function refusal(error: unknown): unknown {
+  if (error instanceof WorkflowNotFoundError)
+    return new Failure('Nothing is known of this cluster here.', { hint: 'farweave apply begins it.', cause: error });
   if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) return error;
   const hint = HINTS[error.cause.type ?? ''];
   return new Failure(error.cause.message, { cause: error, ...(hint && { hint }) });

@@ -1,36 +1,123 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Packed } from '../plan/pack.ts';
-import type { ApplyRequest, ClusterState, Refusal } from './contract.ts';
+import type { ApplyRequest, ClusterControls, ClusterState, Refusal, Revision, RunningRollout } from './contract.ts';
+import { isQuestion, skipped } from './parked.ts';
+import { earlier } from './revisions.ts';
 
 /**
- * Whether a plan may be rolled out now. Throws what the sender is told if not. Synchronous: the SDK ignores what an
+ * Whether something may be done now. Each throws what the sender is told if not. Synchronous: the SDK ignores what an
  * asynchronous validator says.
  */
-export function admit(
-  name: string,
-  state: ClusterState,
-  { plan, digest, basis, knowledge }: Packed<ApplyRequest>,
-): void {
+
+export function admit(name: string, state: ClusterState, request: Packed<ApplyRequest>): void {
+  const { plan, digest, basis, knowledge, queue } = request;
   if (plan.cluster !== name)
     throw refused('InvalidRequest', `this is the cluster ${name}, the plan is for ${plan.cluster}`);
-  const running = state.rollout;
-  if (running?.digest === digest) return;
+  if (queue && plan.purpose !== 'apply') throw refused('InvalidRequest', 'only an apply can wait for its turn');
+  if (state.rollout?.digest === digest) return;
   if (basis !== state.version && !holdsStill(state, knowledge))
     throw refused(
       'PlanOutdated',
       `the plan was made from version ${basis} of what is known of ${name}, which has version ${state.version} by now: plan again`,
     );
-  // A verification gives way to whoever comes; a rollout that is stuck to a mended plan, not to somebody who only looks.
-  if (!running || running.purpose === 'verify' || (running.stuck && plan.purpose === 'apply')) return;
-  const what = running.state === 'paused' ? 'is paused' : 'is under way';
+  const holder = holderOf(state, request);
+  if (holder && !queue) throw refused('RolloutRunning', holding(name, holder));
+}
+
+/** The rollout that a plan has to wait for. A verification and a follow-up give way to whoever comes; a rollout that is stuck to a mended plan, not to somebody who only looks. */
+export function holderOf(
+  { rollout }: Pick<ClusterState, 'rollout'>,
+  { plan: { purpose } }: { readonly plan: Pick<ApplyRequest['plan'], 'purpose'> },
+): RunningRollout | undefined {
+  if (!rollout || rollout.purpose === 'verify' || rollout.followUp) return undefined;
+  return rollout.stuck && purpose === 'apply' ? undefined : rollout;
+}
+
+/** Gives the hosts that are to come along again. */
+export function admitFollowUp(
+  name: string,
+  state: ClusterState,
+  { hosts }: Pick<ClusterControls['followUp'], 'hosts'> = {},
+): readonly string[] {
+  const { rollout, last, parked = {} } = state;
+  if (rollout) throw refused('RolloutRunning', holding(name, rollout));
+  const names = Object.keys(parked);
+  if (names.length === 0) throw refused('InvalidRequest', `no host of ${name} is parked`);
+  const unknown = hosts?.filter((host) => !names.includes(host)) ?? [];
+  if (unknown.length > 0)
+    throw refused('InvalidRequest', `not parked: ${unknown.join(', ')}; parked are ${names.join(', ')}`);
+  if (last?.state !== 'done' && !last?.followUp)
+    throw refused('InvalidRequest', `revision ${last?.revision ?? state.revision} has not ended well: apply again`);
+  if (state.plans?.[last.digest] === undefined)
+    throw refused('InvalidRequest', `the plan of revision ${last.revision} is not kept: apply again`);
+  const left = skipped(state);
+  const wanted = hosts && hosts.length > 0 ? hosts : names.filter((host) => !left.includes(host));
+  if (wanted.length > 0) return wanted;
   throw refused(
-    'RolloutRunning',
-    `revision ${running.revision} of ${name} ${what} (${running.workflowId}): wait until it has ended, or cancel it first`,
+    'InvalidRequest',
+    `somebody has skipped ${left.join(', ')}: name the hosts that are to come along again`,
   );
+}
+
+/** Whether a host shows another key, which may be accepted, and it is this one. */
+export function admitHostKey(
+  name: string,
+  { parked = {}, plans = {}, last, knowledge }: ClusterState,
+  { host, fingerprint }: ClusterControls['acceptHostKey'] = { host: '', fingerprint: '' },
+): void {
+  const open = parked[host];
+  if (!open && knowledge.indexes[host] === undefined) throw refused('InvalidRequest', `${name} has no host ${host}`);
+  if (!open || !isQuestion(open))
+    throw refused('InvalidRequest', `no other key than the known one is shown by ${host}`);
+  const plan = last && plans[last.digest];
+  if (plan?.hosts.find((each) => each.name === host)?.hostKey !== undefined)
+    throw refused('InvalidRequest', `cluster.yaml pins the key of ${host}: change its hostKey there, and apply`);
+  if (open.shownKey === undefined)
+    throw refused('InvalidRequest', `which key ${host} shows was not told: apply again, then accept it`);
+  if (open.shownKey !== fingerprint)
+    throw refused('InvalidRequest', `${host} shows ${open.shownKey}, not ${fingerprint}: look at it again`);
+}
+
+/** Gives the revision that is to be gone back to. */
+export function admitRollback(
+  name: string,
+  state: ClusterState,
+  { revision }: Pick<ClusterControls['rollbackTo'], 'revision'> = {},
+): Revision {
+  const { rollout, revisions = [], knowledge } = state;
+  if (rollout && rollout.purpose !== 'verify' && !rollout.followUp)
+    throw refused('RolloutRunning', holding(name, rollout));
+  const kept = revisions.filter((each) => each.kept && each.state !== undefined);
+  const wanted = revision === undefined ? earlier(state)[0] : kept.find((each) => each.revision === revision);
+  if (!wanted) {
+    const there = kept.map((each) => each.revision).join(', ');
+    const what = revision === undefined ? 'no earlier revision with another plan' : `no plan of revision ${revision}`;
+    throw refused('InvalidRequest', `${name} remembers ${what}${there && `; there are plans of revision ${there}`}`);
+  }
+  const moved = state.plans?.[wanted.digest]?.hosts.filter((host) => knowledge.indexes[host.name] !== host.index) ?? [];
+  if (moved.length === 0) return wanted;
+  const names = moved.map((host) => host.name).join(', ');
+  throw refused('InvalidRequest', `since revision ${wanted.revision} others have the place in the network of ${names}`);
+}
+
+export function admitWithdrawal(name: string, { queued }: Pick<ClusterState, 'queued'>): void {
+  if (!queued) throw refused('InvalidRequest', `no apply of ${name} waits for its turn`);
 }
 
 export function refused(type: Refusal, message: string): ApplicationFailure {
   return ApplicationFailure.create({ type, message, nonRetryable: true });
+}
+
+/** Who holds the lock, since when and for what. */
+export function holding(name: string, running: RunningRollout, now = new Date()): string {
+  const { revision, workflowId, state, since, purpose, hosts, by } = running;
+  const [is, begun] = state === 'paused' ? ['is paused', ', begun at'] : ['is under way', ' since'];
+  const what = `revision ${revision} of ${name} ${is}`;
+  // Begun by an older release.
+  if (since === undefined || hosts === undefined || by === undefined) return `${what} (${workflowId})`;
+  const [day, time] = [since.slice(0, 10), since.slice(11, 16)];
+  const clock = day === now.toISOString().slice(0, 10) ? time : `${day} ${time}`;
+  return `${what}${begun} ${clock} UTC: ${purpose} for ${hosts} ${hosts === 1 ? 'host' : 'hosts'} by ${by}`;
 }
 
 /** Plans depend on nothing but the hosts' indexes: one that gives every known host its own would come out the same. */

@@ -1,6 +1,7 @@
 import { getExternalWorkflowHandle } from '@temporalio/workflow';
 import type { Account } from './account.ts';
 import {
+  noteSignal,
   type Outcome,
   type Progress,
   type RolloutInput,
@@ -67,7 +68,7 @@ export class Bulletin {
     this.#events.push(event);
     this.#describe();
     const { notes, revision } = this.#input;
-    if (notes) this.#send('note', { revision, ...event });
+    if (notes) this.#send(noteSignal.name, { revision, ...event });
   }
 
   /** Told before the workflow ends, or nobody could. */

@@ -3,8 +3,9 @@ import type { Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
 import type { Facts, Knowledge, Plan } from '../plan/plan.ts';
 import type { Outcome, RolloutState } from './contract.ts';
+import type { ControlReply } from './controls.ts';
 import type { Moved } from './owner-contract.ts';
-import type { ClusterEvent } from './records.ts';
+import type { ClusterEvent, Note } from './records.ts';
 
 // ---- cluster:<name> ----
 
@@ -23,12 +24,79 @@ export interface ClusterState {
   readonly facts: Facts;
   readonly sealed: Sealed;
   readonly rollout?: RunningRollout;
-  readonly last?: Omit<Outcome, 'facts'> & { readonly revision: number; readonly digest: string };
+  readonly last?: LastRollout;
+  /** By name: whom the last apply left out. */
+  readonly parked?: Readonly<Record<string, ParkedHost>>;
+  /** Applies, the newest last. Of the last few the plan is kept too. */
+  readonly revisions?: readonly Revision[];
+  /** By digest: what parked hosts are brought along to, and what can be gone back to. */
+  readonly plans?: Readonly<Record<string, Packed<ApplyRequest>['plan']>>;
+  /** Waits for its turn. */
+  readonly queued?: Queued;
+  /** What it brought with it. */
+  readonly waiting?: Packed<ApplyRequest>;
   readonly events: readonly ClusterEvent[];
   /** The id that its hosts know it by. Missing as long as no rollout has begun since there are such ids. */
   readonly owner?: string;
   /** It was exported, to go on elsewhere: nothing is rolled out from here. */
   readonly moved?: Moved;
+}
+
+/** What of it is shown: no plans, which no client needs. */
+export type ClusterView = Omit<ClusterState, 'plans' | 'waiting'>;
+
+export interface LastRollout extends Omit<Outcome, 'facts'> {
+  readonly revision: number;
+  readonly digest: string;
+  readonly followUp?: true;
+}
+
+/** Why a host was left out. */
+export interface ParkedHost {
+  /** Class of the failure: `Unreachable`, `HostKeyChanged`…; `Skipped` where a person left it out. */
+  readonly type: string;
+  readonly message: string;
+  /** ISO 8601: left out for this reason ever since. */
+  readonly since: string;
+  /** That left it out last. */
+  readonly revision: number;
+  /** The key that it shows in place of the one that is known: somebody must decide. */
+  readonly shownKey?: string;
+  /** The key that somebody has accepted since. */
+  readonly acceptedKey?: string;
+  /** How many follow-ups in a row it has answered for, only to be left out again. */
+  readonly again?: number;
+  /** ISO 8601: then it may be followed up once more. */
+  readonly notBefore?: string;
+}
+
+/** An apply, as far as it is remembered. */
+export interface Revision {
+  readonly revision: number;
+  /** ISO 8601: when it began. */
+  readonly at: string;
+  readonly by: string;
+  readonly digest: string;
+  /** How many. */
+  readonly hosts: number;
+  /** Missing while it runs. */
+  readonly state?: Outcome['state'];
+  /** It brings hosts along that this revision had left out. */
+  readonly follows?: number;
+  /** It carries out the plan of this revision once more. */
+  readonly goesBackTo?: number;
+  /** Whether its plan is kept, so that it can be gone back to. */
+  readonly kept?: true;
+}
+
+/** An apply that waits until the one before it has ended. */
+export interface Queued {
+  readonly digest: string;
+  readonly by: string;
+  /** ISO 8601. */
+  readonly at: string;
+  /** How many. */
+  readonly hosts: number;
 }
 
 export interface RunningRollout {
@@ -37,6 +105,17 @@ export interface RunningRollout {
   readonly runId: string;
   readonly digest: string;
   readonly purpose: Plan['purpose'];
+  readonly by?: string;
+  /** ISO 8601. */
+  readonly since?: string;
+  /** How many. */
+  readonly hosts?: number;
+  /** For hosts that were parked: gives way to any other plan. */
+  readonly followUp?: true;
+  /** The hosts that it was begun for. */
+  readonly revisits?: readonly string[];
+  /** It carries out the plan of an earlier revision. */
+  readonly goesBackTo?: number;
   /** The last it told of. Missing: not yet. */
   readonly state?: RolloutState;
   /** Paused on a failure, and nobody has decided yet: another plan may take its place. */
@@ -55,16 +134,46 @@ export interface ApplyRequest {
   /** Secrets of the spec, sealed by the client. */
   readonly sealed: Sealed;
   readonly by: string;
+  /** Where another rollout runs: wait for its end instead of being refused. */
+  readonly queue?: true;
 }
 
 export interface ApplyReply extends RunningRollout {
   /** The same plan was being rolled out already. */
   readonly attached: boolean;
+  /** It waits for its turn; the rest is about the rollout that it waits for. */
+  readonly queued?: true;
 }
+
+/** What was done, with the rollout that was begun for it, if any. */
+export interface ClusterReply extends ControlReply {
+  readonly rollout?: RunningRollout;
+}
+
+/** What people may ask of a cluster, besides applies. */
+export interface ClusterControls {
+  /** Tries parked hosts again now: those that are named, or all but those that somebody had skipped. */
+  followUp: Note & { readonly hosts?: readonly string[] };
+  /** Holds a host to the key that it shows from now on. */
+  acceptHostKey: Note & { readonly host: string; readonly fingerprint: string };
+  /** Carries out the plan of an earlier revision: of the last one that differs, unless told. */
+  rollbackTo: Note & { readonly revision?: number };
+  /** Takes the apply back that waits for its turn. */
+  withdraw: Note;
+}
+
+export const clusterUpdate = <Name extends keyof ClusterControls>(name: Name) =>
+  defineUpdate<ClusterReply, [ClusterControls[Name]], Name>(name);
+export const followUpSignal = defineSignal<[ClusterControls['followUp']]>('followUp');
 
 /** Answers when the rollout has begun, not when it ends. */
 export const applyUpdate = defineUpdate<ApplyReply, [Packed<ApplyRequest>]>('apply');
-export const statusQuery = defineQuery<ClusterState>('status');
+export const statusQuery = defineQuery<ClusterView>('status');
+/** From a rollout: what somebody did to it. */
+export const noteSignal =
+  defineSignal<[{ readonly revision: number; readonly at: string; readonly by?: string; readonly what: string }]>(
+    'note',
+  );
 /** From a rollout that has come to another state. */
 export const rolloutChangedSignal =
   defineSignal<[{ readonly revision: number; readonly state: RolloutState; readonly stuck: boolean }]>(

@@ -1,19 +1,24 @@
 import type { Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
-import { DIGEST_KEY } from '../plan/plan.ts';
-import type { ApplyRequest, ClusterState, Outcome, RolloutState, RunningRollout } from './contract.ts';
+import { DIGEST_KEY, HOST_KEY, type Knowledge } from '../plan/plan.ts';
+import { FRESH } from './carried.ts';
+import type {
+  ApplyRequest,
+  ClusterEvent,
+  ClusterState,
+  ClusterView,
+  Outcome,
+  RolloutState,
+  RunningRollout,
+} from './contract.ts';
+import { factsAfter } from './facts.ts';
+import { parkedBy, withKey } from './parked.ts';
 import { detail, linkTo, upsert } from './report.ts';
+import { withEnd, withRevision } from './revisions.ts';
 
 const EVENTS = 200;
-
-const FRESH: ClusterState = {
-  version: 0,
-  revision: 0,
-  knowledge: { indexes: {} },
-  facts: {},
-  sealed: {},
-  events: [],
-};
+/** Of an event, in characters. */
+const SAID = 300;
 
 /** What a cluster remembers, and how that changes. */
 export class Memory {
@@ -21,6 +26,8 @@ export class Memory {
   #state: ClusterState;
   /** A quick rollout may have told of itself before its start has been noted. */
   #early: (() => void)[] = [];
+  /** The rollout that has been ended for another plan. */
+  #superseded: number | undefined;
 
   constructor(name: string, state: ClusterState = FRESH) {
     this.#name = name;
@@ -30,6 +37,12 @@ export class Memory {
 
   get state(): ClusterState {
     return this.#state;
+  }
+
+  /** Without the plans. */
+  get view(): ClusterView {
+    const { plans: _plans, waiting: _waiting, ...view } = this.#state;
+    return view;
   }
 
   /** The cluster's id, once it has one. */
@@ -44,8 +57,8 @@ export class Memory {
     this.#show();
   }
 
-  note(what: string, by?: string): void {
-    const event = { at: new Date().toISOString(), what, ...(by !== undefined && { by }) };
+  note(what: string, by?: string, at = new Date().toISOString()): void {
+    const event: ClusterEvent = { at, what: what.slice(0, SAID), ...(by !== undefined && { by }) };
     this.#state = { ...this.#state, events: [...this.#state.events, event].slice(-EVENTS) };
   }
 
@@ -55,22 +68,31 @@ export class Memory {
     const made = { ...had, ...generated };
     const kept =
       plan.purpose === 'apply' ? { knowledge, sealed: { ...made, ...sealed } } : { knowledge: before, sealed: made };
-    const isNews = !areSame(before.indexes, kept.knowledge.indexes);
+    const isNews = !isSame(before, kept.knowledge);
     this.#state = { ...this.#state, ...kept, version: isNews ? version + 1 : version, revision: revision + 1 };
     return revision + 1;
   }
 
   /** What the rollout of a plan needs of what is remembered. */
-  sealedFor({ plan, sealed }: Packed<ApplyRequest>): Sealed {
+  sealedFor({ plan, sealed }: Pick<Packed<ApplyRequest>, 'plan' | 'sealed'>): Sealed {
     const all = { ...this.#state.sealed, ...sealed };
     return Object.fromEntries(
       Object.entries(all).filter(([name]) => name === DIGEST_KEY || plan.secrets[name] !== undefined),
     );
   }
 
-  began(rollout: RunningRollout, by: string): void {
+  /** `plan`: to be kept, for hosts that come back and for people who go back. */
+  began(rollout: RunningRollout, by: string, what: string, plan?: Packed<ApplyRequest>['plan']): void {
+    const { revision, digest, followUp, goesBackTo } = rollout;
+    const { last, queued } = this.#state;
+    if (queued?.digest === digest) this.#unqueue();
+    if (plan?.purpose === 'apply') {
+      const how = { ...(followUp && last && { follows: last.revision }), ...(goesBackTo && { goesBackTo }) };
+      const entry = { revision, at: new Date().toISOString(), by, digest, hosts: plan.hosts.length, ...how };
+      this.#state = { ...this.#state, ...withRevision(this.#state, entry, plan) };
+    }
     this.#state = { ...this.#state, rollout };
-    this.note(`revision ${rollout.revision}: ${rollout.purpose} of plan ${rollout.digest.slice(0, 12)} began`, by);
+    this.note(what, by);
     for (const tell of this.#early.splice(0)) tell();
     this.#show();
   }
@@ -87,42 +109,114 @@ export class Memory {
 
   ended(news: { revision: number; outcome: Outcome }): void {
     const { revision, outcome } = news;
-    const { rollout, ...rest } = this.#state;
-    if (!rollout && revision === rest.revision) this.#early.push(() => this.ended(news));
+    const { rollout } = this.#state;
+    if (!rollout && revision === this.#state.revision) this.#early.push(() => this.ended(news));
     if (rollout?.revision !== revision) return;
-    const { facts, ...last } = outcome;
-    const isApply = rollout.purpose === 'apply';
-    this.#state = isApply ? { ...rest, facts, last: { ...last, revision, digest: rollout.digest } } : rest;
-    const parked = last.parked.length > 0 ? `, parked: ${last.parked.join(', ')}` : '';
-    this.note(`revision ${revision}: ${last.state}, ${last.changed} changed${parked}`);
-    this.#show();
+    this.#end(rollout, outcome, parkedBy(rollout, outcome, this.#state.parked));
   }
 
   /** A rollout has ended without a word: it was terminated, or its server lost it. */
   vanished(revision: number): void {
-    if (this.#state.rollout?.revision !== revision) return;
-    const message = `${this.#state.rollout.workflowId} was ended from outside`;
+    const { rollout, facts, parked } = this.#state;
+    if (rollout?.revision !== revision) return;
+    const message = `${rollout.workflowId} was ended from outside`;
     const problem = { host: '', type: 'Unexpected', message, hint: 'Apply again: what is done stays done.' };
-    const nothing = { changed: 0, parked: [], left: [], facts: this.#state.facts };
-    this.ended({ revision, outcome: { state: 'failed', problems: [problem], ...nothing } });
+    const nothing = { changed: 0, parked: [], left: [], facts };
+    this.#end(rollout, { state: 'failed', problems: [problem], ...nothing }, parked);
+  }
+
+  /** What a rollout tells of what somebody did to it. */
+  heard({ revision, at, by, what }: { revision: number; at: string; by?: string; what: string }): void {
+    this.note(`revision ${revision}: ${what}`, by, at);
+    this.#show();
+  }
+
+  /** The rollout that runs has to make room for another plan. */
+  gaveWay(revision: number, by: string): void {
+    this.#superseded = revision;
+    this.note(`revision ${revision} gives way to another plan`, by);
+  }
+
+  /** Somebody wants what a follow-up does: from now on it is theirs, and gives way to nobody. */
+  claimed(by: string): void {
+    const { rollout } = this.#state;
+    if (!rollout?.followUp) return;
+    const { followUp: _, ...own } = rollout;
+    this.#state = { ...this.#state, rollout: { ...own, by } };
+    this.note(`revision ${own.revision} is applied`, by);
+  }
+
+  /** An apply that waits for its turn takes the place of one that does. */
+  queue(request: Packed<ApplyRequest>): void {
+    const { digest, by, plan } = request;
+    const { queued: before } = this.#state;
+    const instead = before && before.digest !== digest ? ` instead of ${shown(before.digest)} by ${before.by}` : '';
+    const queued = { digest, by, at: new Date().toISOString(), hosts: plan.hosts.length };
+    this.#state = { ...this.#state, queued, waiting: request };
+    this.note(`apply of plan ${shown(digest)} waits for its turn${instead}`, by);
+    this.#show();
+  }
+
+  /** What waits does so no longer. */
+  dequeue(what: string, by?: string): void {
+    this.#unqueue();
+    this.note(what, by);
+    this.#show();
+  }
+
+  /** A host is held to another key than before. */
+  accept(host: string, fingerprint: string, by?: string): void {
+    const before = this.#state.facts[HOST_KEY]?.[host];
+    this.#state = { ...this.#state, ...withKey(this.#state, host, fingerprint) };
+    this.note(`key ${fingerprint} of ${host} accepted${before === undefined ? '' : ` in place of ${before}`}`, by);
+    this.#show();
+  }
+
+  #unqueue(): void {
+    const { queued: _queued, waiting: _waiting, ...rest } = this.#state;
+    this.#state = rest;
+  }
+
+  #end(rollout: RunningRollout, outcome: Outcome, parked: ClusterState['parked']): void {
+    const { rollout: _, ...rest } = this.#state;
+    const { revision, digest, followUp, purpose } = rollout;
+    const { facts: _facts, ...last } = outcome;
+    if (purpose === 'apply') {
+      const known = {
+        ...rest,
+        facts: factsAfter(rest, rollout, outcome),
+        revisions: withEnd(rest.revisions, revision, last.state),
+      };
+      // A follow-up that has made room is as good as none: its hosts are still waited for.
+      const isVoid = followUp === true && this.#superseded === revision && last.state === 'cancelled';
+      const ended = { ...last, revision, digest, ...(followUp && { followUp }) };
+      this.#state = isVoid ? known : { ...known, last: ended, ...(parked && { parked }) };
+    } else this.#state = rest;
+    const left = last.parked.length > 0 ? `, parked: ${last.parked.join(', ')}` : '';
+    this.note(`revision ${revision}: ${last.state}, ${last.changed} changed${left}`);
+    this.#show();
   }
 
   /** For the lists and the page of the Web UI. */
   #show(): void {
-    const { rollout, last, revision, events } = this.#state;
+    const { rollout, last, revision, events, queued } = this.#state;
     const state = rollout ? (rollout.state ?? 'surveying') : (last?.state ?? 'idle');
     upsert({ cluster: this.#name, revision, state, parked: last?.parked.length ?? 0 });
-    const to = rollout?.workflowId;
-    const link = to && `Now: ${linkTo(to)}`;
+    const link = rollout && `Now: ${linkTo(rollout.workflowId)}`;
+    const waits = queued && `Waiting: apply of plan ${shown(queued.digest)} by ${queued.by}`;
     const told = events
       .slice(-20)
       .toReversed()
       .map(({ at, what, by }) => `- ${at} ${what}${by === undefined ? '' : ` (${by})`}`);
-    detail(`${this.#name}: ${state}`, [...(link ? [link, ''] : []), ...told], []);
+    const lines = [link, waits].filter((line) => line !== undefined);
+    detail(`${this.#name}: ${state}`, [...lines, ...(lines.length > 0 ? [''] : []), ...told], []);
   }
 }
 
-function areSame(one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): boolean {
-  const [names, others] = [Object.keys(one), Object.keys(other)];
-  return names.length === others.length && names.every((name) => one[name] === other[name]);
+/** As much of a digest as one tells plans apart by. */
+const shown = (digest: string) => digest.slice(0, 12);
+
+function isSame({ indexes: one }: Knowledge, { indexes: other }: Knowledge): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }

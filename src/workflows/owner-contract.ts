@@ -14,7 +14,7 @@ export interface Moved {
 }
 
 /** All that a cluster is, wherever its server: not what runs, and not that it has moved. */
-export type Belongings = Omit<ClusterState, 'rollout' | 'moved'>;
+export type Belongings = Omit<ClusterState, 'rollout' | 'moved' | 'queued' | 'waiting'>;
 
 /** What lies on hosts, for when nothing else is left: nothing that a rollout would not find out again. */
 export type ClusterCopy = Pick<ClusterState, 'revision' | 'version' | 'knowledge' | 'facts' | 'sealed'> & {

@@ -62,9 +62,9 @@ export function refuseMoved(name: string, { moved }: ClusterState): void {
   if (moved) throw refused('Moved', `${name} moved on ${moved.at.slice(0, 10)} by ${moved.by}: it lives elsewhere now`);
 }
 
-/** Neither what runs nor that it has moved goes along. */
+/** Neither what runs or waits to nor that it has moved goes along. */
 function belongings(state: ClusterState): Belongings {
-  const { rollout: _, moved: __, ...rest } = state;
+  const { rollout: _, moved: __, queued: ___, waiting: ____, ...rest } = state;
   return rest;
 }
 

@@ -33,7 +33,9 @@ describe('--help', () => {
   const controls = ['pause', 'resume', 'approve', 'retry', 'skip', 'batch', 'cancel', 'rollback'];
   const commands = ['init', 'validate', 'plan', 'apply', 'status', 'events', 'watch', 'verify', ...controls];
 
-  it.each([...commands, 'secrets', 'cluster', 'dev', 'lab', 'demo'])('teaches %s by examples', async (command) => {
+  const others = ['revisit', 'revisions', 'hostkeys', 'secrets', 'cluster', 'dev', 'lab'];
+
+  it.each([...commands, ...others, 'demo'])('teaches %s by examples', async (command) => {
     const { exitCode, out } = await call(command, '--help');
     expect(exitCode).toBe(0);
     expect(out).toContain('Examples:');
@@ -43,8 +45,7 @@ describe('--help', () => {
   it('lists every command, and says what exit codes mean', async () => {
     const { exitCode, out } = await call('--help');
     expect(exitCode).toBe(0);
-    for (const command of [...commands, 'secrets', 'cluster', 'dev', 'lab'])
-      expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
+    for (const command of [...commands, ...others]) expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     expect(out).toMatch(/^ {2}130 +interrupted/m);
   });
 });
@@ -152,17 +153,26 @@ describe('a missing secret', () => {
 });
 
 describe('what asks about a cluster that was never rolled out', () => {
-  it.each([['status'], ['events'], ['watch'], ['pause'], ['skip', 'vm1'], ['cancel'], ['secrets', 'list']])(
-    '%s says so, and starts no server',
-    async (...argv) => {
-      write(GOOD);
-      const state = join(cwd, 'state');
-      const { exitCode, err } = await farweave(argv, { cwd, env: { XDG_STATE_HOME: state } });
-      expect(err).toBe('Nothing is known of the cluster forum here.\nfarweave apply begins it.\n');
-      expect(exitCode).toBe(1);
-      expect(existsSync(state)).toBe(false);
-    },
-  );
+  it.each([
+    ['status'],
+    ['events'],
+    ['watch'],
+    ['pause'],
+    ['skip', 'vm1'],
+    ['cancel'],
+    ['secrets', 'list'],
+    ['revisit'],
+    ['revisions'],
+    ['hostkeys', 'list'],
+    ['hostkeys', 'accept', 'vm0'],
+  ])('%s says so, and starts no server', async (...argv) => {
+    write(GOOD);
+    const state = join(cwd, 'state');
+    const { exitCode, err } = await farweave(argv, { cwd, env: { XDG_STATE_HOME: state } });
+    expect(err).toBe('Nothing is known of the cluster forum here.\nfarweave apply begins it.\n');
+    expect(exitCode).toBe(1);
+    expect(existsSync(state)).toBe(false);
+  });
 });
 
 it('asks the server that a configuration file of Temporal names, though nothing ever ran here', async () => {

@@ -11,7 +11,7 @@ import { farweave } from './cli-io.ts';
 
 const PASSPHRASE = 'correct horse battery';
 /** What this release knows nothing of. */
-const later = { revisions: [{ revision: 7 }] };
+const later = { futures: [{ revision: 7 }] };
 const content: ClusterFile = {
   format: 'farweave-cluster/1',
   cluster: 'forum',

@@ -1,7 +1,19 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { accompany } from '../../src/client/accompany.ts';
-import { apply, connect, type Draft, type Farweave, status, watch } from '../../src/client/index.ts';
+import {
+  acceptHostKey,
+  apply,
+  connect,
+  type Draft,
+  type Farweave,
+  followUp,
+  rollbackTo,
+  status,
+  watch,
+  withdraw,
+} from '../../src/client/index.ts';
 import type { Io } from '../../src/client/io.ts';
+import { turnOf } from '../../src/client/turn.ts';
 import { digestOf } from '../../src/plan/digest.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { pauseSignal, resumeSignal } from '../../src/workflows/contract.ts';
@@ -195,6 +207,45 @@ it('refuses, in the words of the cluster, what another rollout forbids', async (
       hint: expect.stringContaining('farweave watch'),
     });
     for await (const view of watch(farweave, 'busy')) expect(view.cluster).toBe('busy');
+  });
+});
+
+it('lets an apply wait for its turn, says for whom, and gives the rollout that it became', async () => {
+  machines.of('vm1').write('srv/hold/pkg.install');
+  await withFarweave(async (farweave) => {
+    await apply(farweave, draftOf(planOf('turns')), CANARIES);
+    const made = draftOf(planOf('turns', hostsOf(2, 2), { onFailure: 'continue' }));
+    const queued = await apply(farweave, made, CANARIES, { queue: true });
+    expect(queued).toMatchObject({ queued: true, attached: false, revision: 1 });
+    const waiting = { cluster: 'turns', digest: made.digest, behind: queued.revision };
+    const whom: string[] = [];
+    const { signal } = new AbortController();
+    const turn = turnOf(farweave, waiting, { signal, report: (said) => void whom.push(said) });
+    await until(() => whom.length > 0);
+    expect(whom[0]).toMatch(/^revision 1: apply for 4 hosts by \S+@\S+/);
+    expect(await turnOf(farweave, waiting, { signal: AbortSignal.abort(), report: () => {} })).toBeUndefined();
+    machines.of('vm1').remove('srv/hold');
+    const rollout = await turn;
+    expect(rollout).toEqual({ cluster: 'turns', revision: 2, workflowId: 'rollout:turns:2' });
+    const { io, said } = console_();
+    expect(await accompany(farweave, rollout!, { io, json: false, events: false, self: 'farweave' })).toBe(0);
+    expect(said.out).toMatch(/^done: 0 changed, /m);
+    // Who comes too late is told what became of it.
+    const other = { ...waiting, digest: 'another' };
+    await expect(turnOf(farweave, other, { signal, report: () => {} })).rejects.toThrow('This apply waits no longer.');
+  });
+});
+
+it('asks the cluster for what makes no sense, and passes its words on', async () => {
+  await withFarweave(async (farweave) => {
+    await expect(followUp(farweave, 'nowhere')).rejects.toThrow('Nothing is known of this cluster here.');
+    await rollOut(farweave, planOf('asked', hostsOf(1, 1)));
+    await until(async () => (await status(farweave, 'asked'))?.rollout === undefined);
+    await expect(followUp(farweave, 'asked')).rejects.toThrow('no host of asked is parked');
+    await expect(withdraw(farweave, 'asked')).rejects.toThrow('no apply of asked waits for its turn');
+    await expect(rollbackTo(farweave, 'asked')).rejects.toThrow('no earlier revision with another plan');
+    const key = { host: 'vm1', fingerprint: 'SHA256:vm1' };
+    await expect(acceptHostKey(farweave, 'asked', key)).rejects.toThrow('no other key than the known one');
   });
 });
 

@@ -1,18 +1,32 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { accompany } from '../accompany.ts';
-import { type At, mannerOf, type Run, readSpec, secretsOf, teach, withTemporal, writeJson } from '../command.ts';
+import {
+  type At,
+  mannerOf,
+  mustBeKnown,
+  type Run,
+  readSpec,
+  secretsOf,
+  teach,
+  withTemporal,
+  writeJson,
+} from '../command.ts';
 import { confirm } from '../confirm.ts';
 import type { Farweave } from '../connection.ts';
 import { EXIT, Failure } from '../errors.ts';
-import { type Begun, apply as begin, type Draft, draft, status } from '../index.ts';
+import { type Begun, apply as begin, type Draft, draft, status, withdraw } from '../index.ts';
 import { workflowLink } from '../links.ts';
 import { draftLines } from '../report.ts';
+import { turnOf } from '../turn.ts';
 import { waiting } from '../waiting.ts';
 
 interface Options {
   readonly plan?: string;
   readonly yes?: boolean;
   readonly detach?: boolean;
+  readonly queue?: boolean;
+  readonly attach?: boolean;
+  readonly withdraw?: boolean;
 }
 
 export function addApply(program: Command, run: Run): void {
@@ -30,12 +44,16 @@ export function addApply(program: Command, run: Run): void {
     .option('-y, --yes', 'do not ask')
     .option('--wait', 'watch until it has ended (the default)')
     .option('--detach', 'begin and return at once')
+    .option('--queue', 'where another rollout runs: wait for its end, then begin')
+    .option('--attach', 'where another rollout runs: watch that one instead')
+    .option('--withdraw', 'take back the apply that waits in the queue')
     .action(run(applyCluster));
   teach(
     command,
     [
       ['farweave apply', 'show, ask, roll out, watch'],
       ['farweave apply --yes --json', 'for scripts: the outcome as one JSON document'],
+      ['farweave apply --queue', 'after the rollout that runs; Ctrl-C leaves it in the queue'],
       ['farweave apply --plan 0123456789abcdef', 'exactly what was reviewed, or nothing'],
     ],
     'Exit codes: 0 done; 1 failed, paused on a failure, or refused; 2 bad input; 3 no Temporal; 130 Ctrl-C (the rollout goes on).',
@@ -45,17 +63,57 @@ export function addApply(program: Command, run: Run): void {
 /** Rolls the cluster of the file out. */
 export async function applyCluster(at: At, options: Options): Promise<number> {
   const cluster = await readSpec(at);
+  if (options.withdraw) return await withdrawn(at, cluster.name);
   const secrets = await secretsOf(at, cluster, 'apply');
   return await withTemporal(at, async (farweave) => {
     const state = await status(farweave, cluster.name);
     const made = draft(cluster, state);
     if (options.plan) holdTo(options.plan, made, at);
     const underWay = state?.rollout?.digest === made.digest;
+    if (options.attach && state?.rollout && !underWay)
+      return await accompany(farweave, { cluster: cluster.name, ...state.rollout }, mannerOf(at));
     if (at.io.canAsk && !options.yes && !underWay && !(await agreed(at, made))) return EXIT.failed;
-    const rollout = await waiting(at.io, 'Beginning the rollout', () => begin(farweave, made, secrets));
+    const rollout = await waiting(at.io, 'Beginning the rollout', () =>
+      begin(farweave, made, secrets, { queue: options.queue === true }),
+    );
+    if (rollout.queued) return await queued(at, farweave, { ...rollout, digest: made.digest }, options);
     if (options.detach) return detached(at, farweave, rollout);
     tellOf(at, farweave, rollout);
     return await accompany(farweave, rollout, mannerOf(at));
+  });
+}
+
+/** Waits for its turn, and is accompanied then. Ctrl-C leaves it in the queue. */
+async function queued(at: At, farweave: Farweave, begun: Begun, { detach }: Options): Promise<number> {
+  const { cluster, digest, revision: behind } = begun;
+  const leaving = `  ${at.self} status               see when it begins\n  ${at.self} apply --withdraw     take it back\n`;
+  if (detach) {
+    if (at.global.json) writeJson(at, { cluster, queued: true, digest, behind });
+    else at.io.out.write(`The apply waits for the end of revision ${behind}.\n${leaving}`);
+    return EXIT.ok;
+  }
+  const leave = new AbortController();
+  const restore = at.io.onInterrupt(() => leave.abort());
+  try {
+    const rollout = await waiting(at.io, 'Waiting for its turn', (report) =>
+      turnOf(farweave, { cluster, digest, behind }, { signal: leave.signal, report }),
+    );
+    restore();
+    if (rollout) return await accompany(farweave, rollout, mannerOf(at));
+    at.io.err.write(`\nThe apply stays in the queue and begins without this terminal.\n${leaving}`);
+    return EXIT.interrupted;
+  } finally {
+    restore();
+  }
+}
+
+async function withdrawn(at: At, cluster: string): Promise<number> {
+  mustBeKnown(at, cluster);
+  return await withTemporal(at, async (farweave) => {
+    const { said } = await withdraw(farweave, cluster);
+    if (at.global.json) writeJson(at, { cluster, said });
+    else at.io.out.write(`${said}\n`);
+    return EXIT.ok;
   });
 }
 

@@ -7,6 +7,7 @@ import { type Led, noneRuns, runningRollout, type Wish, wish } from '../control.
 import { EXIT } from '../errors.ts';
 import { waiting } from '../waiting.ts';
 import { type Argument, bad, CONTROLS, type ControlCommand, type Options } from './controls.ts';
+import { rollbackTo } from './rollback-to.ts';
 
 export function addControl(program: Command, run: Run): void {
   for (const control of CONTROLS) {
@@ -41,7 +42,7 @@ async function act(at: At, control: ControlCommand, argument: Argument, options:
     at,
     async (farweave) => {
       const rollout = await waiting(at.io, 'Looking for the rollout', () => runningRollout(farweave, cluster.name));
-      if (control.name === 'rollback' && (!rollout || options.to !== undefined)) return await earlier(cluster.name);
+      if (control.name === 'rollback' && (!rollout || options.to !== undefined)) return await rollbackTo(at, options);
       if (!rollout) throw noneRuns(cluster.name);
       for (const host of hostsOf(wanted)) mustBeHost(host, cluster, rollout);
       if (at.io.canAsk && !options.yes && control.question && !(await confirm(control.question(wanted, rollout)))) {
@@ -55,12 +56,6 @@ async function act(at: At, control: ControlCommand, argument: Argument, options:
     },
     { needsWorker },
   );
-}
-
-/** The rollout of an earlier revision. */
-async function earlier(cluster: string): Promise<number> {
-  // Here: return await rollbackTo(at, { to, yes, reason }) of ./rollback-to.ts.
-  throw noneRuns(cluster);
 }
 
 function noted(wanted: Wish, { reason }: Options): Wish {

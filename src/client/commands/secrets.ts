@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { openVault } from '../../activities/vault.ts';
-import type { ClusterState } from '../../workflows/contract.ts';
+import type { ClusterView } from '../../workflows/contract.ts';
 import {
   type At,
   mustBeKnown,
@@ -64,7 +64,7 @@ async function show(at: At, name: string): Promise<number> {
   return EXIT.ok;
 }
 
-async function sealedOf(at: At): Promise<ClusterState['sealed']> {
+async function sealedOf(at: At): Promise<ClusterView['sealed']> {
   const { name } = await readSpec(at);
   mustBeKnown(at, name);
   return await withTemporal(at, async (farweave) => {

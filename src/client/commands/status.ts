@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ClusterState } from '../../workflows/contract.ts';
+import type { ClusterView } from '../../workflows/contract.ts';
 import {
   type At,
   mustBeKnown,
@@ -13,16 +13,19 @@ import {
 import type { Farweave } from '../connection.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { type Followed, follow } from '../follow.ts';
-import { count, table } from '../format.ts';
+import { count, printable, table } from '../format.ts';
 import { status as ask } from '../index.ts';
-import { styling } from '../io.ts';
+import { type Io, styling } from '../io.ts';
 import { clusterLink, workflowLink } from '../links.ts';
 import { eventLines, problemLines } from '../report.ts';
+import { holder } from '../turn.ts';
 import { isStuck, leftOut, tally, type View } from '../view.ts';
 import { waitLines } from '../waits.ts';
 
 /** Milliseconds for a look at the rollout that runs: what the cluster remembers is worth showing without it. */
 const LOOK_LIMIT = 10_000;
+/** Parked hosts that are told of one by one. */
+const PARKED = 20;
 
 export function addStatus(program: Command, run: Run): void {
   const command = program
@@ -63,7 +66,7 @@ async function seen({ client }: Farweave, rollout: Followed): Promise<View | und
 }
 
 /** Everything, but of secrets only their names. */
-function document(name: string, state: ClusterState, view: View | undefined, farweave: Farweave) {
+function document(name: string, state: ClusterView, view: View | undefined, farweave: Farweave) {
   const ui = farweave.ui && clusterLink(farweave.ui, farweave.namespace, name);
   return {
     cluster: name,
@@ -82,7 +85,7 @@ function progressOf(view: View) {
 
 function lines(
   name: string,
-  state: ClusterState,
+  state: ClusterView,
   view: View | undefined,
   farweave: Farweave,
   { io, self }: At,
@@ -96,6 +99,8 @@ function lines(
     ...movedRows(state),
     ...rolloutRows(state, farweave),
     ...(view ? progressRows(view, self) : []),
+    ...queueRows(state),
+    ...parkedRows(state, io),
     ...lastRows(state),
     ...(ui ? [['Web UI', clusterLink(ui, namespace, name)]] : []),
   ];
@@ -104,6 +109,7 @@ function lines(
     ...problemLines((state.rollout ? view?.progress : state.last)?.problems ?? [], io),
     ...(state.events.length > 0 ? ['', 'Events'] : []),
     ...eventLines(state.events.slice(-10), io).map((line) => `  ${line}`),
+    ...questionLines(state, { io, self }),
     ...(state.rollout
       ? [
           '',
@@ -115,14 +121,15 @@ function lines(
   ];
 }
 
-function movedRows({ moved }: ClusterState): string[][] {
+function movedRows({ moved }: ClusterView): string[][] {
   return moved ? [['Moved', `on ${moved.at.slice(0, 10)} by ${moved.by}: it is rolled out from elsewhere now`]] : [];
 }
 
-function rolloutRows({ rollout }: ClusterState, { ui, namespace }: Farweave): string[][] {
+function rolloutRows({ rollout }: ClusterView, { ui, namespace }: Farweave): string[][] {
   if (!rollout) return [];
+  const since = rollout.since === undefined ? '' : ` since ${clock(rollout.since)}`;
   return [
-    ['Rollout', `revision ${rollout.revision} runs (${rollout.purpose}, plan ${rollout.digest.slice(0, 16)})`],
+    ['Rollout', `${holder(rollout)}, plan ${rollout.digest.slice(0, 16)}, runs${since}`],
     ...(ui ? [['', workflowLink(ui, namespace, rollout.workflowId, rollout.runId)]] : []),
   ];
 }
@@ -141,11 +148,10 @@ function progressRows(view: View, self: string): string[][] {
   ];
 }
 
-function lastRows({ last }: ClusterState): string[][] {
+function lastRows({ last }: ClusterView): string[][] {
   if (!last) return [];
   return [
     ['Last', `revision ${last.revision} ${last.state}: ${last.changed} changed (plan ${last.digest.slice(0, 16)})`],
-    ...(last.parked.length > 0 ? [['Parked', `${count(last.parked.length, 'host')}: ${listed(last.parked)}`]] : []),
     ...(last.left.length > 0 ? [['Left', `not taken back: ${last.left.join(', ')}`]] : []),
   ];
 }
@@ -155,6 +161,49 @@ function next(view: View | undefined): readonly string[] {
   const held = (view?.waits ?? []).find(({ site }) => site === undefined)?.for;
   return ['watch', held === 'approval' ? 'approve' : held === 'resume' ? 'resume' : 'pause'];
 }
+
+function queueRows({ queued }: ClusterView): string[][] {
+  if (!queued) return [];
+  const { digest, hosts, by, at } = queued;
+  return [
+    ['Queue', `apply for ${count(hosts, 'host')} by ${printable(by)}, plan ${digest.slice(0, 16)}, since ${clock(at)}`],
+  ];
+}
+
+/** A line a host: since when and why. A state of an older release knows only the names. */
+function parkedRows({ parked, last }: ClusterView, io: Io): string[][] {
+  const style = styling(io);
+  const entries = Object.entries(parked ?? {});
+  if (entries.length === 0)
+    return last && last.parked.length > 0
+      ? [['Parked', `${count(last.parked.length, 'host')}: ${listed(last.parked)}`]]
+      : [];
+  const more = entries.length > PARKED ? [['', `and ${entries.length - PARKED} more`]] : [];
+  const told = entries
+    .slice(0, PARKED)
+    .map(([host, { type, since, message, again }], n) => [
+      n === 0 ? 'Parked' : '',
+      `${style('yellow', host)} since ${clock(since)}: ${type}, ${printable(message)}${again ? ` (left out again ${again}×)` : ''}`,
+    ]);
+  return [...told, ...more];
+}
+
+/** What somebody has to decide. */
+function questionLines({ parked = {} }: ClusterView, { io, self }: Pick<At, 'io' | 'self'>): readonly string[] {
+  const changed = Object.entries(parked).filter(
+    ([, { type, acceptedKey }]) => type === 'HostKeyChanged' && !acceptedKey,
+  );
+  if (changed.length === 0) return [];
+  const style = styling(io);
+  return [
+    '',
+    ...changed.map(([host]) =>
+      style('yellow', `${host} shows another key than before: ${self} hostkeys accept ${host}`),
+    ),
+  ];
+}
+
+const clock = (iso: string) => `${iso.slice(0, 16).replace('T', ' ')} UTC`;
 
 function listed(names: readonly string[]): string {
   return names.length <= 12 ? names.join(', ') : `${names.slice(0, 10).join(', ')}, …`;

@@ -1,0 +1,20 @@
+import { type Facts, HOST_KEY } from '../plan/plan.ts';
+import type { ClusterState, Outcome, RunningRollout } from './contract.ts';
+
+/** What is known of hosts when a rollout has ended. */
+export function factsAfter(
+  { facts: before, parked = {} }: Pick<ClusterState, 'facts' | 'parked'>,
+  { goesBackTo }: Pick<RunningRollout, 'goesBackTo'>,
+  { facts }: Pick<Outcome, 'facts'>,
+): Facts {
+  // The earlier plan may not know all hosts. They are there, and nobody is to meet them as if for the first time.
+  const others = goesBackTo === undefined ? {} : before[HOST_KEY];
+  // The rollout began before they were accepted.
+  const accepted = Object.fromEntries(
+    Object.entries(parked).flatMap(([host, { acceptedKey }]) =>
+      acceptedKey !== undefined && facts[HOST_KEY]?.[host] !== undefined ? [[host, acceptedKey] as const] : [],
+    ),
+  );
+  const keys = { ...others, ...facts[HOST_KEY], ...accepted };
+  return Object.keys(keys).length === 0 ? facts : { ...facts, [HOST_KEY]: keys };
+}

@@ -1,0 +1,102 @@
+import { CancellationScope, condition, proxyActivities } from '@temporalio/workflow';
+import type { AwaitHosts } from '../activities/contract.ts';
+import { HOST_KEY } from '../plan/plan.ts';
+import type { ClusterState } from './contract.ts';
+import type { Memory } from './memory.ts';
+import { awaited } from './parked.ts';
+
+/** A worker that is silent for so long is taken for dead. */
+const HEARTBEAT = '20 seconds';
+/** How long one activity waits before another takes its place. Its attempts leave no events. */
+const PATIENT = '8 weeks';
+/** After the waiting itself has failed, or the beginning, which no host is to blame for. In milliseconds. */
+const REST = 3_600_000;
+
+/** Waits for parked hosts to answer again, and says so. Begins nothing while anything else is going on. */
+export class Lookout {
+  readonly #memory: Memory;
+  readonly #isIdle: () => boolean;
+  #isClosed = false;
+  #asking: CancellationScope | undefined;
+
+  constructor(memory: Memory, isIdle: () => boolean) {
+    this.#memory = memory;
+    this.#isIdle = isIdle;
+  }
+
+  /** Until it is closed. `found` is told the hosts that answer, and says whether it could bring them along. */
+  async run(found: (hosts: readonly string[]) => Promise<boolean>): Promise<void> {
+    while (await this.#hasReason()) {
+      const { state } = this.#memory;
+      const { due, next } = awaited(state, Date.now());
+      const isOver = () => this.#isClosed || !this.#isIdle() || this.#memory.state.parked !== state.parked;
+      const rest = next === undefined ? undefined : next - Date.now();
+      const hosts = due.length === 0 ? await pass(isOver, rest) : await this.#ask(due, isOver, rest);
+      if (hosts.length > 0 && !isOver() && !(await found(hosts))) await pass(isOver, REST);
+    }
+  }
+
+  /** What it waits for is ended. */
+  close(): void {
+    this.#isClosed = true;
+    this.#asking?.cancel();
+  }
+
+  /** Waits until there is somebody to wait for. */
+  async #hasReason(): Promise<boolean> {
+    const isWanted = () => {
+      if (!this.#isIdle()) return false;
+      const { due, next } = awaited(this.#memory.state, Date.now());
+      return due.length > 0 || next !== undefined;
+    };
+    await condition(() => this.#isClosed || isWanted());
+    return !this.#isClosed;
+  }
+
+  /** Hosts that answer; none where it is over before, or where others are due too. */
+  async #ask(due: readonly string[], isOver: () => boolean, rest: number | undefined): Promise<readonly string[]> {
+    const scope = new CancellationScope();
+    this.#asking = scope;
+    let answer: readonly string[] | 'failed' | undefined;
+    void scope
+      .run(() => reach(this.#memory, due))
+      .then(
+        (hosts) => (answer = hosts),
+        () => (answer = 'failed'),
+      );
+    await pass(() => answer !== undefined || isOver(), rest);
+    if (answer === 'failed') return await pass(isOver, REST);
+    scope.cancel();
+    return answer ?? [];
+  }
+}
+
+async function pass(isOver: () => boolean, milliseconds: number | undefined): Promise<readonly string[]> {
+  if (milliseconds === undefined) await condition(isOver);
+  else await condition(isOver, milliseconds);
+  return [];
+}
+
+function reach(memory: Memory, names: readonly string[]): Promise<readonly string[]> {
+  const { facts } = memory.state;
+  const plan = planOf(memory.state)!;
+  const hosts = plan.hosts.filter((host) => names.includes(host.name));
+  const keys = Object.entries(facts[HOST_KEY] ?? {}).filter(([host]) => names.includes(host));
+  const access = new Set(hosts.flatMap((host) => Object.values(host.access)));
+  const sealed = Object.entries(memory.state.sealed).filter(([secret]) => access.has(secret));
+  const activities = proxyActivities<{ 'hosts.await': AwaitHosts }>({
+    activityId: 'hosts.await',
+    summary: `wait for an answer of ${names.join(', ')}`.slice(0, 60),
+    startToCloseTimeout: '2 minutes',
+    scheduleToCloseTimeout: PATIENT,
+    heartbeatTimeout: HEARTBEAT,
+    retry: { initialInterval: '15 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
+  });
+  return activities['hosts.await']({
+    hosts,
+    facts: { [HOST_KEY]: Object.fromEntries(keys) },
+    sealed: Object.fromEntries(sealed),
+  });
+}
+
+const planOf = ({ last, plans }: Pick<ClusterState, 'last' | 'plans'>) => last && plans?.[last.digest];
