@@ -1,4 +1,4 @@
-import { type Facts, HOST_KEY } from '../plan/plan.ts';
+import { type Facts, HOST_KEY, type Knowledge } from '../plan/plan.ts';
 import type { ClusterState, Outcome, RunningRollout } from './contract.ts';
 
 /** What is known of hosts when a rollout has ended. */
@@ -17,4 +17,10 @@ export function factsAfter(
   );
   const keys = { ...others, ...facts[HOST_KEY], ...accepted };
   return Object.keys(keys).length === 0 ? facts : { ...facts, [HOST_KEY]: keys };
+}
+
+/** Whether plans that are made from either come out the same. */
+export function isSame({ indexes: one }: Knowledge, { indexes: other }: Knowledge): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }

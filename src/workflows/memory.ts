@@ -1,6 +1,6 @@
 import type { Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
-import { DIGEST_KEY, HOST_KEY, type Knowledge } from '../plan/plan.ts';
+import { DIGEST_KEY, HOST_KEY } from '../plan/plan.ts';
 import { FRESH } from './carried.ts';
 import type {
   ApplyRequest,
@@ -11,7 +11,7 @@ import type {
   RolloutState,
   RunningRollout,
 } from './contract.ts';
-import { factsAfter } from './facts.ts';
+import { factsAfter, isSame } from './facts.ts';
 import { parkedBy, withKey } from './parked.ts';
 import { detail, linkTo, upsert } from './report.ts';
 import { withEnd, withRevision } from './revisions.ts';
@@ -215,8 +215,3 @@ export class Memory {
 
 /** As much of a digest as one tells plans apart by. */
 const shown = (digest: string) => digest.slice(0, 12);
-
-function isSame({ indexes: one }: Knowledge, { indexes: other }: Knowledge): boolean {
-  const names = Object.keys(one);
-  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
-}
