@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { look } from '../../src/client/dev/embedded.ts';
@@ -114,8 +114,6 @@ export async function runningJobs({ hosts }: Grounds): Promise<readonly string[]
   );
   return (await Promise.all(all)).flat();
 }
-
-export const read = ({ file }: Pick<Grounds, 'file'>): Promise<string> => readFile(file, 'utf8');
 
 async function purge(hosts: readonly string[]): Promise<void> {
   await Promise.all(hosts.map((host) => exec(host, ['dpkg', '--purge', PACKAGE])));
