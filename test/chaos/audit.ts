@@ -137,8 +137,9 @@ async function endsOf(
   keys: readonly string[],
   nameOf: (key: string) => string,
 ): Promise<readonly string[]> {
+  // A rollout that is settled may have taken its folders away: those of jobs that had all ended.
   const look = `cd /var/lib/farweave/jobs && for key in ${keys.join(' ')}; do
-    if [ -d "$key" ]; then end=$(head -n 1 "$key/status" | sed 's/ log=.*//'); echo "$key \${end:-lost}"; else echo "$key gone"; fi
+    [ ! -d "$key" ] || { end=$(head -n 1 "$key/status" | sed 's/ log=.*//'); echo "$key \${end:-lost}"; }
   done`;
   const { stdout } = await exec(host, ['sh', '-c', look]);
   return stdout
