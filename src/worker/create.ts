@@ -31,8 +31,8 @@ export async function createWorker({
     workflowBundle,
     activities: createActivities(dependencies),
     maxConcurrentActivityTaskExecutions: concurrency,
-    // A heartbeat brings back word of a cancellation, so this is how long one takes to arrive.
-    maxHeartbeatThrottleInterval: '4s',
+    // Activities beat seldom enough by themselves. What they have to say in between is to be seen soon.
+    maxHeartbeatThrottleInterval: '1s',
     // Activities let go of what runs on their hosts at once; this is for what they still have to say.
     shutdownGraceTime: 0,
     shutdownForceTime: '20s',

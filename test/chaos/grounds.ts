@@ -51,6 +51,7 @@ export async function equip(lab: Lab, hosts: readonly string[], file: string, cl
 /** Leaves nothing of chaos on the hosts. */
 export async function unequip({ hosts }: Pick<Grounds, 'hosts'>): Promise<void> {
   await Promise.all(hosts.map((host) => exec(host, ['rm', '-f', APT])));
+  await Promise.all(hosts.map(restoreHostKey));
   await purge(hosts);
   await remove(hosts);
 }
@@ -96,6 +97,16 @@ export async function sh(host: string, script: string): Promise<string> {
   if (exitCode !== 0) throw new Error(`${host}: exit code ${exitCode}: ${script}\n${stderr}`);
   return stdout;
 }
+
+/** Where a host's own key is kept while it shows another. */
+export const KEPT_KEY = '/etc/ssh/chaos_kept_key';
+
+/** Gives a host its own key back; one that has it is left alone. */
+export const restoreHostKey = (host: string) =>
+  sh(
+    host,
+    `[ ! -e ${KEPT_KEY} ] || { mv -f ${KEPT_KEY} /etc/ssh/ssh_host_ed25519_key && mv -f ${KEPT_KEY}.pub /etc/ssh/ssh_host_ed25519_key.pub && systemctl restart ssh; }`,
+  );
 
 /** What a rollout of a row changes, with what it must leave alone: containers, by their ids. */
 export function traces({ hosts }: Grounds): Promise<readonly string[]> {

@@ -16,8 +16,11 @@ export type OwnGrounds = Grounds & { readonly base: string };
 /** A lab with the cluster rolled out onto it, as it should be: what an interrupted row has left is put right. */
 export async function bringUp(): Promise<OwnGrounds> {
   const grounds = await prepared();
+  // With the keys that the hosts show by now: a row that was interrupted may have left the cluster with another one.
+  await writeFile(file, pinned(grounds.lab));
   const { exitCode, output } = await onCluster(grounds, 'apply', '--yes');
   if (exitCode !== 0) throw new Error(`The cluster cannot be rolled out before the rows:\n${output}`);
+  await writeFile(file, grounds.base);
   return grounds;
 }
 
@@ -48,8 +51,10 @@ async function prepared(): Promise<OwnGrounds> {
   return { ...grounds, base };
 }
 
-/** Host keys are taken on first use, or a row could not change one and have the new one accepted. */
-function clusterOf(lab: Lab): string {
+function pinned(lab: Lab): string {
   const secrets = { password: '{ file: password }', adminPassword: '{ file: admin-password }' };
-  return labCluster(lab, { name: CLUSTER, secrets }).replace(/^ +hostKey: .*\n/gm, '');
+  return labCluster(lab, { name: CLUSTER, secrets });
 }
+
+/** Host keys are taken on first use, or a row could not change one and have the new one accepted. */
+const clusterOf = (lab: Lab) => pinned(lab).replace(/^ +hostKey: .*\n/gm, '');
