@@ -116,7 +116,7 @@ export function traces({ hosts }: Grounds): Promise<readonly string[]> {
 
 /** Units of jobs that run on the hosts, `vm1 farweave-….service`. */
 export async function runningJobs({ hosts }: Grounds): Promise<readonly string[]> {
-  const look = "systemctl list-units --no-legend --plain 'farweave-*.service' | cut -d' ' -f1";
+  const look = "systemctl list-units --no-legend --plain 'farweave-*.service' | grep -oE '^farweave-[0-9a-f]{32}' || :";
   const all = hosts.map(async (host) =>
     (await sh(host, look))
       .split('\n')
@@ -126,6 +126,9 @@ export async function runningJobs({ hosts }: Grounds): Promise<readonly string[]
   return (await Promise.all(all)).flat();
 }
 
+/** With what Farweave has noted of it: or its undo would take the package for one that was there before the rollout. */
 async function purge(hosts: readonly string[]): Promise<void> {
-  await Promise.all(hosts.map((host) => exec(host, ['dpkg', '--purge', PACKAGE])));
+  const notes = '/var/lib/farweave/packages/system.prerequisites';
+  const forget = `dpkg --purge ${PACKAGE}; for file in ${notes} ${notes}.all; do [ ! -e $file ] || sed -i '/^${PACKAGE}$/d' $file; done`;
+  await Promise.all(hosts.map((host) => exec(host, ['sh', '-c', forget])));
 }
