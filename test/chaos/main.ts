@@ -14,7 +14,7 @@ import { chosen, rows } from './rows.ts';
 /**
  * `make chaos`: faults on real hosts, row by row. What is right for this code already is kept, so that a matrix that was
  * stopped goes on where it stood. `ROW=name` or `ROWS=a,b` (names or tags) runs some; `FRESH=1` begins anew; `SEED=n` kills
- * at other moments; `DOC=1` writes the table into docs/reliability.md.
+ * at other moments; `DOC=1` writes what has been run into docs/reliability.md.
  */
 const root = join(import.meta.dirname, '../..');
 const build = join(root, 'build/chaos');
