@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 FARWEAVE := ./bin/farweave
 
-.PHONY: help demo demo-down test unit lint format bench clean
+.PHONY: help demo demo-down test unit lint format bench chaos chaos-down clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,12 @@ format: node_modules/.ready ## Format the code
 
 bench: node_modules/.ready ## Print what the demo's rollouts have cost: time, activities, history, memory
 	@node_modules/.bin/node test/bench/rollouts.ts
+
+chaos: node_modules/.ready ## Do all sorts of harm to rollouts on lab hosts: ROW=name or ROWS=a,b for some, FRESH=1, DOC=1
+	@node_modules/.bin/node test/chaos/main.ts
+
+chaos-down: node_modules/.ready ## Take away the lab that chaos has left for a look
+	@DOWN=1 node_modules/.bin/node test/chaos/main.ts
 
 clean: ## Remove dependencies and state of this checkout; caches of others stay
 	rm -rf node_modules .farweave

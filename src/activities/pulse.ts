@@ -40,6 +40,8 @@ export function startPulse(redact: (text: string) => string): Pulse {
   const last = Beat.safeParse(context.info.heartbeatDetails);
   let beat: Beat = {};
   let tail = '';
+  /** The job whose log has been told of. */
+  let heard: string | undefined;
   const timer = setInterval(() => context.heartbeat(beat), BEAT);
   const stopped = () => (context.cancellationDetails?.cancelRequested ? cancel : detach).abort();
   context.cancellationSignal.addEventListener('abort', stopped, { once: true });
@@ -56,6 +58,10 @@ export function startPulse(redact: (text: string) => string): Pulse {
     log: (chunk, offset) => {
       tail = (tail + chunk.toString()).slice(-TAIL);
       beat = { ...beat, offset, line: redact(lastLines(tail, 1)).slice(-200) };
+      if (heard === beat.job) return;
+      // At once: whoever watches has waited for a sign that somebody is at it again.
+      heard = beat.job;
+      context.heartbeat(beat);
     },
     get tail() {
       return tail;

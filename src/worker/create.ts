@@ -31,8 +31,9 @@ export async function createWorker({
     workflowBundle,
     activities: createActivities(dependencies),
     maxConcurrentActivityTaskExecutions: concurrency,
-    // A heartbeat brings back word of a cancellation, so this is how long one takes to arrive.
-    maxHeartbeatThrottleInterval: '3s',
+    // Activities beat seldom enough by themselves. What they say in between is to be seen soon, and a heartbeat brings back
+    // word of a cancellation: so long may one take to arrive, with what lies between two beats.
+    maxHeartbeatThrottleInterval: '1s',
     // What is meant for a worker that was killed goes to another so much later. One that is only slow loses its cache, no more.
     stickyQueueScheduleToStartTimeout: '3s',
     // Activities let go of what runs on their hosts at once; this is for what they still have to say.

@@ -1,0 +1,40 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { describe, expect, it } from 'vitest';
+import { startPulse } from './pulse.ts';
+
+describe('the signs of life of an activity', () => {
+  it('tell at once of the first that a job writes, so that one can see that it is followed', async () => {
+    const beats = await beatsOf((pulse) => {
+      pulse.says({ job: 'a job', offset: 0 });
+      pulse.log(Buffer.from('one\n'), 4);
+      pulse.log(Buffer.from('two\n'), 8);
+    });
+    expect(beats).toEqual([
+      { job: 'a job', offset: 0 },
+      { job: 'a job', offset: 4, line: 'one' },
+    ]);
+  });
+
+  it('tell at once of the first of each job', async () => {
+    const beats = await beatsOf((pulse) => {
+      pulse.says({ job: 'a job', offset: 0 });
+      pulse.log(Buffer.from('one\n'), 4);
+      pulse.says({ job: 'another', offset: 0 });
+      pulse.log(Buffer.from('two\n'), 4);
+    });
+    expect(beats.at(-1)).toEqual({ job: 'another', offset: 4, line: 'two' });
+  });
+});
+
+/** What is heartbeated meanwhile. */
+async function beatsOf(work: (pulse: ReturnType<typeof startPulse>) => void): Promise<readonly unknown[]> {
+  const environment = new MockActivityEnvironment();
+  const beats: unknown[] = [];
+  environment.on('heartbeat', (beat: unknown) => beats.push(beat));
+  await environment.run(async () => {
+    const pulse = startPulse((text) => text);
+    work(pulse);
+    pulse.end();
+  });
+  return beats;
+}
