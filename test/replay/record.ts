@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { openVault } from '../../src/activities/vault.ts';
@@ -15,6 +16,9 @@ import { createWorker } from '../../src/worker/create.ts';
 import { registerSearchAttributes } from '../../src/worker/search-attributes.ts';
 import {
   applyUpdate,
+  type Control,
+  type ControlReply,
+  type Controls,
   clusterId,
   pauseSignal,
   progressQuery,
@@ -87,17 +91,86 @@ await worker.runUntil(async () => {
   });
   await save('look', 'look:old:1');
   await save('cluster', clusterId('old'));
+  await led();
 });
 machines.remove();
 await rm(state, { recursive: true });
 await env.teardown();
+
+/** What people do to rollouts: a canary that is approved, smaller batches, a host left out, another given up, an undo under guards. */
+async function led(): Promise<void> {
+  for (const name of ['vm1', 'vm2', 'vm3', 'vm4']) {
+    machines.of(name).remove('srv');
+    machines.of(name).remove('farweave/owner');
+  }
+  await client.workflow.start('cluster', { workflowId: clusterId('led'), taskQueue, args: [{ name: 'led' }] });
+  const window = { timezone: 'UTC', from: '00:00', to: '00:00' };
+  const policy = {
+    waves: [['vm1'], ['vm2', 'vm3', 'vm4']],
+    canary: true,
+    soak: 200,
+    approval: { before: 'rest', expires: 600_000 },
+    windows: { site1: window, site2: window },
+  } as const;
+  machines.of('vm4').write('srv/fail/db.start', '1');
+  const first = await apply(guarded('led', { onFailure: 'pause', policy }));
+  while ((await first.query(progressQuery)).waits?.for !== 'approval') await pass(50);
+  await ask(first, 'batch', { size: 1, by: 'somebody' });
+  await ask(first, 'approve', { by: 'somebody' });
+  await first.signal('skip', { host: 'vm9', by: 'somebody' }); // refused
+  while ((await first.query(progressQuery)).stuck !== true) await pass(50);
+  await ask(first, 'retry', { host: 'vm4' });
+  await pass(1_000);
+  while ((await first.query(progressQuery)).stuck !== true) await pass(50);
+  await ask(first, 'rollback', { hosts: ['vm4'], by: 'somebody' });
+  await first.result();
+  await save('led', rolloutId('led', 1), `${rolloutId('led', 1)}:0.1:site1`);
+
+  // Two at once would be too many to disturb, on the way forward and back.
+  machines.of('vm4').remove('srv/fail');
+  for (const name of ['vm1', 'vm2', 'vm3']) machines.of(name).remove('srv/pkg');
+  machines.of('vm3').write('srv/fail/db.label', '1');
+  machines.of('vm3').remove('srv/zone');
+  const second = await apply(guarded('led', { onFailure: 'rollback', budget: 4 }));
+  await second.result().catch(() => {});
+  await save('guarded', rolloutId('led', 2));
+
+  machines.of('vm3').write('srv/slow/db.label', '20');
+  const third = await apply(guarded('led', { onFailure: 'pause', budget: 3 }));
+  await pass(4_000);
+  await ask(third, 'cancel', { undo: true, by: 'somebody' });
+  await third.result().catch(() => {});
+  await save('ended', rolloutId('led', 3));
+  await save('led-cluster', clusterId('led'));
+}
+
+async function ask<Name extends Control>(
+  handle: WorkflowHandle,
+  control: Name,
+  request: Controls[Name],
+): Promise<void> {
+  await handle.executeUpdate<ControlReply, [Controls[Name]]>(control, { args: [request] });
+}
+
+/** As `paused` and `guarded` of test/workflow/control.test.ts. */
+function guarded(cluster: string, more: Partial<Plan>): Plan {
+  const plan = planOf(cluster, hostsOf(2, 2), more);
+  const stages = plan.stages.map((stage) => {
+    const { afterChange: _, ...rest } = stage;
+    if (stage.operation === 'db.healthy') return { ...rest, spare: 1 };
+    if (stage.operation === 'db.initiate') return { ...stage, hosts: ['vm1'] };
+    if (stage.operation === 'db.label') return { ...stage, gate: { operation: 'db.healthy', args: {}, secrets: [] } };
+    return stage.operation === 'pkg.install' ? { ...stage, disrupts: true as const } : stage;
+  });
+  return { ...plan, stages };
+}
 
 async function apply(plan: Plan) {
   const indexes = Object.fromEntries(plan.hosts.map((host) => [host.name, host.index]));
   const digest = JSON.stringify(plan).length.toString(16).padStart(12, '0');
   const request = { plan, digest, basis: 0, knowledge: { indexes }, sealed: await sealed(), by: 'somebody' };
   const { workflowId } = await client.workflow
-    .getHandle(clusterId('old'))
+    .getHandle(clusterId(plan.cluster))
     .executeUpdate(applyUpdate, { args: [request] });
   return client.workflow.getHandle(workflowId);
 }
