@@ -8,9 +8,7 @@ import type { PlacedStage, SiteInput } from './contract.ts';
 export interface Watched extends Guard {
   /** The check that says how many of its hosts may be away at once. */
   readonly check: PlacedStage;
-  /** Hosts of it that cannot be reached, and so may be away already. */
-  readonly away: readonly string[];
-  /** Hosts of it that have served, and did not pass the check when they were asked. */
+  /** Hosts to be asked before any is disturbed: they did not pass the check, or others are away and these can tell whether that matters. */
   readonly doubtful: readonly string[];
 }
 
@@ -24,10 +22,11 @@ export function watchedBy(
     if (check.spare === undefined) return [];
     const isPassed = (host: string) => account.saidYes(host, check);
     const there = check.hosts.filter((host) => !account.parked.has(host));
-    const doubtful = there.filter((host) => !isPassed(host) && hasServed(account, check, host));
-    const hosts = disturbed.filter((host) => there.includes(host) && (isPassed(host) || doubtful.includes(host)));
-    const away = check.hosts.filter((host) => account.parked.has(host));
-    return hosts.length === 0 ? [] : [{ check, hosts, away, doubtful, spare: check.spare - away.length }];
+    const served = there.filter((host) => isPassed(host) || hasServed(account, check, host));
+    const hosts = disturbed.filter((host) => served.includes(host));
+    const isWhole = there.length === check.hosts.length;
+    const doubtful = isWhole ? served.filter((host) => !isPassed(host)) : served;
+    return hosts.length === 0 ? [] : [{ check, hosts, doubtful, spare: check.spare }];
   });
 }
 
@@ -38,18 +37,6 @@ function hasServed({ known }: Account, check: PlacedStage, host: string): boolea
 
 /** `mongodb` of `mongodb.healthy`. */
 export const roleOf = ({ operation }: Pick<PlacedStage, 'operation'>) => operation.slice(0, operation.indexOf('.'));
-
-/** Why hosts may not be disturbed at all, as a failure of the first of them. */
-export function forbids(watched: readonly Watched[], held: readonly string[]): Failed {
-  const guard = watched.find(({ spare, hosts }) => spare < 1 && hosts.some((host) => held.includes(host)));
-  const away = guard?.away.join(', ') ?? '';
-  return {
-    type: 'GateClosed',
-    message: `${guard?.check.operation}: ${away} cannot be reached, so ${held.join(', ')} may not be disturbed`,
-    hint: `Bring back ${away}, or leave out those that would be disturbed.`,
-    cancelled: false,
-  };
-}
 
 /** How long a host is given that may have been away before anything was done, in milliseconds. */
 const DOUBT = 60_000;

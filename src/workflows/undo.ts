@@ -5,7 +5,7 @@ import type { Account } from './account.ts';
 import { clipped, type Failed, failureOf, type Parting, settled, undone } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
 import { keepersOf } from './copy.ts';
-import { forbids, roleOf, serves, type Watched, watchedBy } from './guards.ts';
+import { roleOf, serves, type Watched, watchedBy } from './guards.ts';
 
 /**
  * Takes back what was changed, stage by stage in reverse, in the order of the stage and under the gates of the way forward.
@@ -23,7 +23,12 @@ export async function undo(input: SiteInput, account: Account): Promise<readonly
       continue;
     }
     const watched = watching(input, account, stage, touched);
-    const { parts, forbidden } = wavesOf(stage, touched, account, watched);
+    const doubt = watched.length === 0 ? undefined : await unserved(input, account, watched, 'doubt');
+    if (doubt) {
+      hold(stage, touched, doubt.message, { left, held });
+      continue;
+    }
+    const parts = wavesOf(stage, touched, account, watched);
     for (const [n, wave] of parts.entries()) {
       await Promise.all(wave.map((host) => takeBack(input, account, stage, host, { left, gone })));
       const others = parts.slice(n + 1).flat();
@@ -32,7 +37,6 @@ export async function undo(input: SiteInput, account: Account): Promise<readonly
       hold(stage, others, failed.message, { left, held });
       break;
     }
-    if (forbidden) hold(stage, forbidden.hosts, forbidden.message, { left, held });
   }
   return left;
 }
@@ -67,32 +71,27 @@ function wavesOf(
   hosts: readonly HostSpec[],
   { facts }: Account,
   watched: readonly Watched[],
-): {
-  readonly parts: readonly (readonly HostSpec[])[];
-  readonly forbidden?: { hosts: readonly HostSpec[]; message: string };
-} {
+): readonly (readonly HostSpec[])[] {
   const order = stage.scope === 'host' ? 'all' : stage.order;
   const inOrder = waves(order, names(hosts), facts).toReversed();
-  const named = (some: readonly string[]) => hosts.filter((host) => some.includes(host.name));
   // Waves of nobody too: a replay of what began before there were guards counts them.
-  if (watched.length === 0) return { parts: inOrder.map(named) };
-  const cut = inOrder.map((wave) => apart(wave, watched));
-  const parts = cut.flatMap(({ parts }) => parts.map(named));
-  const held = cut.flatMap((wave) => wave.held);
-  if (held.length === 0) return { parts };
-  return { parts, forbidden: { hosts: named(held), message: forbids(watched, held).message } };
+  const cut = watched.length === 0 ? inOrder : inOrder.flatMap((wave) => apart(wave, watched).parts);
+  return cut.map((some) => hosts.filter((host) => some.includes(host.name)));
 }
 
-/** Why the next ones must not be touched: one that was taken back does not serve again. */
+/** Why the next ones must not be touched: one that was taken back (all that are in doubt, at first) does not serve. */
 async function unserved(
   input: SiteInput,
   account: Account,
   watched: readonly Watched[],
-  wave: readonly HostSpec[],
+  wave: readonly HostSpec[] | 'doubt',
 ): Promise<Failed | undefined> {
-  const asked = watched.flatMap((guard) =>
-    wave.filter(({ name }) => guard.hosts.includes(name)).map((host) => serves(input, account, guard, host)),
-  );
+  const asked = watched.flatMap((guard) => {
+    if (wave !== 'doubt')
+      return wave.filter(({ name }) => guard.hosts.includes(name)).map((host) => serves(input, account, guard, host));
+    const doubtful = input.hosts.filter(({ name }) => guard.doubtful.includes(name));
+    return doubtful.map((host) => serves(input, account, guard, host, 'doubt'));
+  });
   return (await Promise.all(asked)).find((failed) => failed !== undefined);
 }
 

@@ -3,7 +3,7 @@ import type { Account } from './account.ts';
 import type { Bulletin } from './bulletin.ts';
 import type { Conduct } from './conduct.ts';
 import type { PlacedStage, RolloutInput } from './contract.ts';
-import { forbids, serves, type Watched, watchedBy } from './guards.ts';
+import { serves, type Watched, watchedBy } from './guards.ts';
 import type { Sites } from './sites.ts';
 
 /** What takes part in a rollout. */
@@ -77,19 +77,15 @@ async function runInParts(course: Course, id: string, stages: readonly PlacedSta
   const { account, sites } = course;
   const watched = watchedBy(sites.stages(), account, disturbed(course, stages, wave));
   if (watched.length === 0) return await sites.run(id, stages, wave);
-  const { parts, held } = apart(wave, watched);
+  const { parts } = apart(wave, watched);
   await Promise.all(watched.map((guard) => allServe(course, guard, guard.doubtful, 'doubt')));
   for (const [n, part] of parts.entries()) {
     if (account.stopped !== undefined) return;
     await sites.run(parts.length === 1 ? id : `${id}.${n + 1}`, stages, part);
     // Those that follow may be the last that still serve.
-    const isLast = n === parts.length - 1 && held.length === 0;
     const changed = part.filter((host) => account.dirty.has(host));
-    if (!isLast) await Promise.all(watched.map((guard) => allServe(course, guard, changed)));
+    if (n < parts.length - 1) await Promise.all(watched.map((guard) => allServe(course, guard, changed)));
   }
-  const [first] = held;
-  if (first === undefined || account.stopped !== undefined) return;
-  account.fail(first, undefined, forbids(watched, held), { onFailure: 'pause', alone: true });
 }
 
 /** Hosts on which something is still to be done that may interrupt what serves there. */

@@ -297,6 +297,26 @@ it('stops before the next host is disturbed where the last one does not serve ag
   });
 }, 60_000);
 
+it('asks those that are left before it disturbs one while another cannot be reached', async () => {
+  await withWorker(machines, async (queue) => {
+    const plan = guarded('away', { budget: 1, patience: {} });
+    const first = await outcome(await start(queue, plan));
+    const rolled = (revision: number) => {
+      for (const name of names) machines.of(name).remove('srv/pkg');
+      return start(queue, plan, { revision, facts: { ...first.facts, 'db.role': { vm2: 'SECONDARY' } } });
+    };
+    machines.of('vm4').write('unreachable');
+    // Those that are left miss nobody: it goes on without the host, one after another.
+    expect(await outcome(await rolled(2))).toMatchObject({ state: 'done', parked: ['vm4'], changed: 3 });
+    machines.of('vm2').write('srv/health', 'alone');
+    const handle = await rolled(3);
+    await until(() => isStuck(handle));
+    expect((await handle.query(progressQuery)).problems.at(-1)).toMatchObject({ host: 'vm2', type: 'GateClosed' });
+    expect(names.map((name) => times(name, 'pkg.install'))).toEqual([2, 2, 2, 1]);
+    await handle.terminate();
+  });
+}, 60_000);
+
 it('notes a signal that makes no sense, and does nothing', async () => {
   machines.of('vm1').write('srv/hold/pkg.install');
   await withWorker(machines, async (queue) => {

@@ -46,16 +46,18 @@ export const readable = operation('mongodb.readable', Port.extend({ version: z.s
   },
 });
 
-/** What must hold before the next member may stop: this one serves, or was never in a set. */
+/** What must hold before the next member may stop: this one serves and misses no other that votes, or was never in a set. */
 export const ready = operation('mongodb.ready', Port, {
   kind: 'check',
   publishes: [],
   timeout: 600_000,
   probe: (host, set) => looking(shellOf(host, set)),
   judge: (output) =>
-    judging(output, ({ state }) =>
-      ['uninitialized', 'PRIMARY', 'SECONDARY'].includes(state) ? yes() : no(state, 'a member that answers'),
-    ),
+    judging(output, ({ state, voters, ailing }) => {
+      if (!['uninitialized', 'PRIMARY', 'SECONDARY'].includes(state)) return no(state, 'a member that answers');
+      const missed = ailing.filter((name) => voters.includes(name));
+      return missed.length === 0 ? yes() : no(`without ${short(missed)}`, 'all members that vote');
+    }),
 });
 
 export const healthy = operation('mongodb.healthy', ReplicaSet, {
@@ -79,4 +81,5 @@ export function judging(output: Output, judge: (look: Look) => Verdict): Verdict
 }
 
 /** Without domain and port. */
-export const names = (list: ReplicaSet['members']) => list.map(({ name }) => name.split('.')[0]).join(', ');
+export const names = (list: ReplicaSet['members']) => short(list.map(({ name }) => name));
+const short = (members: readonly string[]) => members.map((name) => name.split('.')[0]).join(', ');

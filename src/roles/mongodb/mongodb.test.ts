@@ -149,6 +149,14 @@ test.each([
   expect(ready.judge(look({ state }), host, { port: 27017 }, {}).is).toBe(is);
 });
 
+it('lets no member stop while another that votes is away', () => {
+  const [one = '', other = ''] = names;
+  const judged = (voters: readonly string[], ailing: readonly string[]) =>
+    ready.judge(look({ state: 'PRIMARY', voters, ailing }), host, { port: 27017 }, {});
+  expect(judged(names, [other])).toEqual({ is: 'no', now: 'without node1', wanted: 'all members that vote' });
+  expect(judged([one], [other])).toMatchObject({ is: 'yes' });
+});
+
 test.each([
   ['x86_64\navx\n', '8.0.17', 'yes'],
   ['x86_64\n\n', '8.0.17', 'no'],

@@ -34,6 +34,8 @@ const Look = z.object({
   /** Whether the admin user can log in. What follows is only there if so. */
   admin: z.boolean().default(false),
   voters: z.array(z.string()).default([]),
+  /** Other members that it does not see at work. */
+  ailing: z.array(z.string()).default([]),
   electionTimeoutMillis: z.number().optional(),
   writeConcern: z.union([z.string(), z.number()]).optional(),
   /** The release whose data format is in use, `4.4`. It only goes up, by hand. */
@@ -118,8 +120,12 @@ else {
       look.electionTimeoutMillis = Number(conf.settings.electionTimeoutMillis);
     }
     const status = ask(local, { replSetGetStatus: 1 });
-    const self = (status.members || []).filter((member) => member.self)[0];
+    const members = status.members || [];
+    const self = members.filter((member) => member.self)[0];
     if (self) look.state = self.stateStr;
+    // Neither PRIMARY nor SECONDARY nor ARBITER, or not heard of.
+    const ails = (member) => !member.self && (Number(member.health) !== 1 || [1, 2, 7].indexOf(Number(member.state)) < 0);
+    look.ailing = members.filter(ails).map((member) => member.name);
     const concern = (ask(local, { getDefaultRWConcern: 1 }).defaultWriteConcern || {}).w;
     const features = ask(local, { getParameter: 1, featureCompatibilityVersion: 1 }).featureCompatibilityVersion;
     look.features = features && features.version;
