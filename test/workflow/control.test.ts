@@ -121,7 +121,7 @@ it('ends two contradictory controls in one of the two orders', async () => {
 it('cancelled with undo, it ends what runs on the hosts and takes back what it changed', async () => {
   machines.of('vm1').write('srv/slow/db.start', '60');
   await withWorker(machines, async (queue) => {
-    const handle = await start(queue, paused('ended', {}, hostsOf(1, 2)));
+    const handle = await start(queue, paused('put-an-end', {}, hostsOf(1, 2)));
     await until(() => times('vm1', 'db.start') === 1);
     expect(await ask(handle, 'cancel', { undo: true, by: 'ada' })).toContain('takes back');
     const ended = await outcome(handle);
@@ -134,7 +134,7 @@ it('cancelled with undo, it ends what runs on the hosts and takes back what it c
 it('cancelled by a control, it leaves what is done and says what that was', async () => {
   machines.of('vm1').write('srv/slow/db.start', '60');
   await withWorker(machines, async (queue) => {
-    const handle = await start(queue, paused('left', {}, hostsOf(1, 2)));
+    const handle = await start(queue, paused('left-alone', {}, hostsOf(1, 2)));
     await until(() => times('vm1', 'db.start') === 1);
     await ask(handle, 'cancel', {});
     const ended = await outcome(handle);

@@ -303,10 +303,10 @@ describe('an apply while another runs', () => {
   it('is told who holds the lock, since when and for what', async () => {
     machines.of('vm1').write('srv/hold/pkg.install');
     await withWorker(machines, async (queue) => {
-      const first = await apply(queue, planOf('held', small));
-      const other = apply(queue, planOf('held', small, { budget: 1 }), { by: 'grace@desk' });
+      const first = await apply(queue, planOf('holder', small));
+      const other = apply(queue, planOf('holder', small, { budget: 1 }), { by: 'grace@desk' });
       expect(await refusal(other)).toMatch(
-        /^revision 1 of held is under way since \d\d:\d\d UTC: apply for 2 hosts by ada@laptop$/,
+        /^revision 1 of holder is under way since \d\d:\d\d UTC: apply for 2 hosts by ada@laptop$/,
       );
       machines.of('vm1').remove('srv/hold');
       await end(first);
