@@ -1,5 +1,6 @@
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeHistory } from '../replay/history.ts';
 import { audit, mark } from './audit.ts';
 import { type Grounds, onCluster } from './grounds.ts';
 import type { Result, Row } from './row.ts';
@@ -38,6 +39,7 @@ export async function play(row: Row, grounds: Grounds, { base, folder, seed, cod
   const counted = await audit(grounds.hosts, since, await scene.rolloutsSince(before));
   await writeFile(join(folder, 'audit.json'), `${JSON.stringify(counted, null, 2)}\n`);
   await keepLogs(grounds, folder);
+  await keepHistories(grounds, await scene.rolloutIdsSince(before), folder);
   const { started, twice, missing, unexplained, again, ends } = counted;
   const none = (list: readonly string[], what: string) =>
     scene.wants(list.length === 0, `no script ${what}`, list.join(', '));
@@ -87,6 +89,15 @@ async function keepLogs(grounds: Grounds, folder: string): Promise<void> {
   }
   const { output } = await onCluster(grounds, 'status', '--json');
   await appendFile(join(folder, 'status.json'), output);
+}
+
+/** What `test/replay` replays: histories of rollouts to which something has happened. */
+async function keepHistories({ client }: Grounds, workflowIds: readonly string[], folder: string): Promise<void> {
+  const { workflow } = await client();
+  for (const workflowId of workflowIds) {
+    const history = await workflow.getHandle(workflowId).fetchHistory();
+    writeHistory(join(folder, `history-${workflowId.split(':').at(-1)}.json`), history);
+  }
 }
 
 /** mulberry32: a row of numbers from 0 to 1 that is the same for the same seed. */

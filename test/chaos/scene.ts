@@ -179,14 +179,18 @@ export class Scene {
     return Math.max(state?.rollout?.revision ?? 0, state?.last?.revision ?? 0);
   }
 
+  /** Workflow ids of the rollouts that came after a revision. */
+  async rolloutIdsSince(revision: number): Promise<readonly string[]> {
+    const last = await this.revision();
+    return Array.from({ length: last - revision }, (_, n) => rolloutId(this.grounds.cluster, revision + n + 1));
+  }
+
   /** The rollouts that came after a revision, as the audit wants them. */
   async rolloutsSince(revision: number): Promise<readonly Audited[]> {
     const client = await this.grounds.client();
-    const last = await this.revision();
-    const revisions = Array.from({ length: last - revision }, (_, n) => revision + n + 1);
     return await Promise.all(
-      revisions.map(async (each) => {
-        const handle = client.workflow.getHandle(rolloutId(this.grounds.cluster, each));
+      (await this.rolloutIdsSince(revision)).map(async (workflowId) => {
+        const handle = client.workflow.getHandle(workflowId);
         const [{ runId }, plan, { steps }] = await Promise.all([
           handle.describe(),
           handle.query(planQuery),
