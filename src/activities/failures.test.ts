@@ -19,7 +19,7 @@ it.each<[Error, FailureType, RegExp, Partial<FailureDetail>?]>([
   ],
   [new ssh.NoSpace(place, 'full'), 'NoSpace', /Free some space/, { ended: true }],
   [new ssh.Fenced(place, 1, 2), 'Superseded', /newer rollout/],
-  [new ssh.KeyConflict(place, 'key'), 'Unexpected', /start a new rollout/, { ended: true }],
+  [new ssh.KeyConflict(place, 'key'), 'CommandFailed', /start a new rollout/, { ended: true }],
   [new ssh.TimedOut(place, 'slow', 'log'), 'CommandFailed', /what it waited for/, { ended: true, log: 'log' }],
   [new ssh.JobLost(place, 'gone', 'log'), 'CommandFailed', /what it left behind/, { ended: true, log: 'log' }],
   [new ssh.ProtocolError(place, 'hello'), 'Unexpected', /login script/],

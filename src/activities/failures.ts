@@ -15,7 +15,7 @@ const CLASSES: Readonly<Record<SshErrorCode, Readonly<{ type: FailureType; ended
   TimedOut: { type: 'CommandFailed', ended: true },
   JobLost: { type: 'CommandFailed', ended: true },
   Cancelled: { type: 'CommandFailed', ended: true },
-  KeyConflict: { type: 'Unexpected', ended: true },
+  KeyConflict: { type: 'CommandFailed', ended: true }, // of a worker of another release: what it ran is over
   Detached: { type: 'Unexpected' },
   ProtocolError: { type: 'Unexpected' },
 };

@@ -88,7 +88,7 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
 
 /** A host that somebody else has is not even surveyed: what is found there may be part of their cluster. */
 function refuseOthers(owner: Owner | undefined, answer: Output | undefined): void {
-  const found = answer && marker.parse(answer);
+  const found = answer && marker.parse(answered(answer));
   if (owner && found && found.id !== owner.id) throw owned(found);
 }
 

@@ -1,6 +1,7 @@
 import * as marker from '../ssh/marker.ts';
 import type { Recall } from './contract.ts';
 import { failure } from './failures.ts';
+import { answered } from './state.ts';
 import { type Tools, visiting } from './visit.ts';
 
 /** `host.recall`: whose a host is, and what lies there of its cluster. Changes nothing. */
@@ -10,7 +11,7 @@ export function createRecall(tools: Tools): Recall {
       visit.where = `owner of ${visit.host.name}`;
       const slices = task.copy === true ? marker.askingCopy() : [];
       const [whose, which, ...copied] = await visit.ask([marker.asking(), marker.askingRevision(), ...slices]);
-      const owner = marker.parse(whose!);
+      const owner = marker.parse(answered(whose!));
       const revision = Number.parseInt(which!.stdout, 10);
       const copy = copied.map(({ stdout }) => stdout).join('');
       if (task.copy === true && copy === '') throw failure('StateUnknown', 'the copy of the cluster cannot be read');

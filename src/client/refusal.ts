@@ -1,7 +1,11 @@
-import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import {
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Refusal } from '../workflows/contract.ts';
-import { Failure } from './errors.ts';
+import { EXIT, Failure } from './errors.ts';
 
 const HINTS: Readonly<Record<string, string>> = {
   PlanOutdated: 'Somebody else was quicker: look at the plan again (farweave plan), then apply.',
@@ -15,6 +19,12 @@ const HINTS: Readonly<Record<string, string>> = {
 export function refusal(error: unknown): unknown {
   if (error instanceof WorkflowNotFoundError)
     return new Failure('Nothing is known of this cluster here.', { hint: 'farweave apply begins it.', cause: error });
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)
+    return new Failure('The cluster has not answered in time; what was asked may still be done.', {
+      hint: 'farweave status says whether it was. If no worker runs: farweave dev up.',
+      exitCode: EXIT.unreachable,
+      cause: error,
+    });
   if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) return error;
   const hint = HINTS[error.cause.type ?? ''];
   return new Failure(error.cause.message, { cause: error, ...(hint && { hint }) });

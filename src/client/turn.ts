@@ -28,7 +28,13 @@ export async function turnOf(
 ): Promise<Followed | undefined> {
   const { cluster, digest } = waiting;
   while (!signal.aborted) {
-    const state = await status(farweave, cluster);
+    // It waits on the server: that nobody answers for a while changes nothing.
+    const state = await status(farweave, cluster).catch(() => 'silent' as const);
+    if (state === 'silent') {
+      await farweave.revive?.().catch(() => {});
+      await sleep(INTERVAL, undefined, { signal }).catch(() => {});
+      continue;
+    }
     const revision = begunIn(state, waiting);
     if (revision !== undefined) return { cluster, revision, workflowId: rolloutId(cluster, revision) };
     if (state?.queued?.digest !== digest) throw lost(state);

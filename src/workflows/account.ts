@@ -1,6 +1,6 @@
 import type { Result } from '../activities/contract.ts';
 import type { Facts, OnFailure, Plan, Stage } from '../plan/plan.ts';
-import type { Failed } from './activity.ts';
+import { type Failed, problemOf } from './activity.ts';
 import { Attendance } from './attendance.ts';
 import type { Ledger, StepState } from './contract.ts';
 import { fromPlaces, PerStep, toPlaces } from './per-step.ts';
@@ -24,6 +24,8 @@ export class Account extends Attendance {
   /** What was known before. */
   readonly known: Facts;
   readonly #settled: PerStep<true>;
+  readonly #before = new PerStep<true>(); // what the first survey said yes to
+  #isFirst = true;
   readonly #touched: PerStep<true>;
   readonly #steps: PerStep<StepState>;
   readonly #generations: PerStep<number>;
@@ -49,6 +51,11 @@ export class Account extends Attendance {
 
   saidYes(host: string, { id }: Stage): boolean {
     return this.#settled.get(id, host) === true;
+  }
+
+  /** Before this rollout had changed anything. */
+  hadSaidYes(host: string, { id }: Stage): boolean {
+    return this.#before.get(id, host) === true;
   }
 
   stateOf(host: string, { id }: Stage): StepState | undefined {
@@ -115,7 +122,7 @@ export class Account extends Attendance {
   /** A failure for good. Parks the host where that is the rule and the others can go on (not `alone`); otherwise stops all. */
   fail(host: string, stage: Stage | undefined, failed: Failed, { onFailure, purpose, alone }: FailingPolicy): void {
     this.#dirty.add(host);
-    const { cancelled, type, message, log, hint, shownKey } = failed;
+    const { cancelled, type, message } = failed;
     if (cancelled) {
       this.stopped ??= 'cancelled';
       if (stage) this.mark(host, stage, 'failed');
@@ -127,14 +134,7 @@ export class Account extends Attendance {
     if (parks) this.parked.add(host);
     else if (purpose !== 'verify') this.stopped ??= message;
     if (stage) this.mark(host, stage, parks ? 'parked' : 'failed');
-    const problem = {
-      host,
-      type,
-      message,
-      ...(stage && { stage: stage.id }),
-      ...(shownKey !== undefined && { shownKey }),
-    };
-    this.problems.push({ ...problem, ...(log !== undefined && { log }), ...(hint !== undefined && { hint }) });
+    this.problems.push(problemOf(host, stage, failed));
   }
 
   /** What has not begun on parked hosts waits with them. */
@@ -174,12 +174,14 @@ export class Account extends Attendance {
 
   /**
    * All is asked anew, for hosts that take part again: what the others have done may depend on them. What is so stays so,
-   * and its receipts still say whose it is.
+   * and its receipts still say whose it is. Of a step that has not ended the job may be running still: it keeps its name.
    */
   beginAgain(): void {
-    for (const [stage, host] of this.#steps) {
+    this.#isFirst = false;
+    const ended: readonly StepState[] = ['done', 'unchanged', 'undone'];
+    for (const [stage, host, state] of this.#steps) {
       this.#steps.delete(stage, host);
-      this.raise(host, { id: stage });
+      if (ended.includes(state)) this.raise(host, { id: stage });
     }
     for (const [stage] of this.#settled) this.#settled.delete(stage);
   }
@@ -187,6 +189,7 @@ export class Account extends Attendance {
   /** Takes over what a site has come to. */
   add({ facts, settled, touched, parked, steps, generations, problems, stopped }: Ledger): void {
     this.#settled.add(fromPlaces(settled));
+    if (this.#isFirst) this.#before.add(fromPlaces(settled));
     this.#touched.add(fromPlaces(touched));
     for (const host of Object.values(touched).flat()) this.#dirty.add(host);
     this.#steps.add(steps);

@@ -10,7 +10,7 @@ import {
 import type { FailureDetail, Recalled, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
-import type { PlacedStage, SiteInput } from './contract.ts';
+import type { PlacedStage, Problem, SiteInput } from './contract.ts';
 
 /** What a step is asked of. */
 export type Ground = Pick<SiteInput, 'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed' | 'owner'>;
@@ -149,6 +149,20 @@ export function failureOf(error: unknown, where: string): Failed {
     };
   }
   return { type: 'Unexpected', message: `${where}: ${rootCause(error) ?? String(error)}`, cancelled };
+}
+
+/** As people are told of it. */
+export function problemOf(host: string, stage: { readonly id: string } | undefined, failed: Failed): Problem {
+  const { type, message, log, hint, shownKey } = failed;
+  return {
+    host,
+    type,
+    message,
+    ...(stage && { stage: stage.id }),
+    ...(shownKey !== undefined && { shownKey }),
+    ...(log !== undefined && { log }),
+    ...(hint !== undefined && { hint }),
+  };
 }
 
 /** Rises from step to step of a host, since they go in the order of the plan, and with each generation. */

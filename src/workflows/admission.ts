@@ -37,9 +37,13 @@ export function holderOf(
 export function admitFollowUp(
   name: string,
   state: ClusterState,
-  { hosts }: Pick<ClusterControls['followUp'], 'hosts'> = {},
+  asked: Pick<ClusterControls['followUp'], 'hosts'> | null = {},
 ): readonly string[] {
   const { rollout, last, parked = {} } = state;
+  const { hosts } = asked ?? {};
+  // It may come by signal, as whatever somebody has typed.
+  if (hosts !== undefined && !(Array.isArray(hosts) && hosts.every((host) => typeof host === 'string')))
+    throw refused('InvalidRequest', 'hosts is a list of names, such as {"hosts": ["vm2"]}');
   if (rollout) throw refused('RolloutRunning', holding(name, rollout));
   const names = Object.keys(parked);
   if (names.length === 0) throw refused('InvalidRequest', `no host of ${name} is parked`);
@@ -62,11 +66,16 @@ export function admitFollowUp(
 /** Whether a host shows another key, which may be accepted, and it is this one. */
 export function admitHostKey(
   name: string,
-  { parked = {}, plans = {}, last, knowledge }: ClusterState,
+  { parked = {}, plans = {}, last, knowledge, rollout }: ClusterState,
   { host, fingerprint }: ClusterControls['acceptHostKey'] = { host: '', fingerprint: '' },
 ): void {
   const open = parked[host];
   if (!open && knowledge.indexes[host] === undefined) throw refused('InvalidRequest', `${name} has no host ${host}`);
+  if ((!open || !isQuestion(open)) && rollout)
+    throw refused(
+      'RolloutRunning',
+      `revision ${rollout.revision} goes by the keys that it began with: wait until it has ended (or farweave cancel), then accept`,
+    );
   if (!open || !isQuestion(open))
     throw refused('InvalidRequest', `no other key than the known one is shown by ${host}`);
   const plan = last && plans[last.digest];

@@ -26,6 +26,9 @@ export class Bulletin {
   readonly #events: ClusterEvent[] = [];
   /** Runs what spans the cluster, while it does. */
   spanning: Hosts | undefined;
+  /** What is done is brought to its end, and nobody can change that any more. */
+  isEnding = false;
+  #toldStuck = false;
   /** Where there are several. */
   wave: Progress['wave'];
 
@@ -55,7 +58,9 @@ export class Bulletin {
     this.#waits = waits;
     const isNews = state !== this.#state;
     this.#state = state;
-    if (isNews || state === 'surveying') {
+    // A rollout that was paused by hand may have become stuck since.
+    const isStuckNow = this.#input.notes === true && this.isStuck !== this.#toldStuck;
+    if (isNews || state === 'surveying' || isStuckNow) {
       upsert({ state, parked: this.#account.parked.size });
       this.tell();
     }
@@ -88,6 +93,7 @@ export class Bulletin {
 
   /** The cluster workflow hears of the state. */
   tell(): void {
+    this.#toldStuck = this.isStuck;
     const news = { revision: this.#input.revision, state: this.#state, stuck: this.isStuck };
     this.#send(rolloutChangedSignal.name, news);
   }

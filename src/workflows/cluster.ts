@@ -49,7 +49,10 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
     description: 'Tries parked hosts again now. {"hosts": ["vm2"], "by": "you", "reason": "repaired"}',
   });
   setHandler(clusterUpdate('acceptHostKey'), (asked) => shielded(() => requests.acceptHostKey(asked)), {
-    validator: (asked) => admitHostKey(name, memory.state, asked),
+    validator: (asked) => {
+      refuseMoved(name, memory.state);
+      admitHostKey(name, memory.state, asked);
+    },
     description: 'Holds a host to the key that it shows. {"host": "vm1", "fingerprint": "SHA256:…", "by": "you"}',
   });
   setHandler(clusterUpdate('rollbackTo'), (asked) => shielded(() => requests.rollbackTo(asked)), {

@@ -41,7 +41,7 @@ export class Conduct {
 
   /** Whether the rollout, having stopped, is to be taken back. */
   get wantsUndo(): boolean {
-    if (this.#wishes.whole === 'undo') return true;
+    if (this.#wishes.whole !== undefined && this.isEnded) return this.#wishes.whole === 'undo';
     return this.#account.stopped !== 'cancelled' && this.#input.plan.onFailure === 'rollback';
   }
 
@@ -117,10 +117,12 @@ export class Conduct {
     if (account.stopped === 'cancelled' || this.isEnded || this.#input.plan.onFailure !== 'pause') return 'end';
     for (let anew = false; ; ) {
       // A wish may be there already: of somebody who saw the failure before the last step had finished.
-      this.#bulletin.become('paused', `stopped: ${account.stopped}`, { for: 'decision' });
-      await this.#until(() => wishes.whole !== undefined || wishes.isNews);
+      const isDecided = () => wishes.whole !== undefined || wishes.isNews;
+      if (!this.#input.notes || !isDecided())
+        this.#bulletin.become('paused', `stopped: ${account.stopped}`, { for: 'decision' });
+      await this.#until(isDecided);
+      while (!this.isEnded && wishes.back.size > 0) await takeBack();
       if (account.stopped === 'cancelled' || this.isEnded) return 'end';
-      if (wishes.back.size > 0) await takeBack();
       anew = account.forgive(wishes.whole === 'again' ? undefined : new Set(wishes.again)) || anew;
       wishes.whole = undefined;
       wishes.isNews = false;

@@ -1,3 +1,4 @@
+import { sleep } from '@temporalio/workflow';
 import type { HostSpec } from '../plan/plan.ts';
 import type { Guard } from '../plan/policy.ts';
 import type { Account } from './account.ts';
@@ -8,8 +9,10 @@ import type { PlacedStage, SiteInput } from './contract.ts';
 export interface Watched extends Guard {
   /** The check that says how many of its hosts may be away at once. */
   readonly check: PlacedStage;
-  /** Hosts to be asked before any is disturbed: they did not pass the check, or others are away and these can tell whether that matters. */
+  /** Hosts of it of which nobody knows whether they serve now. */
   readonly doubtful: readonly string[];
+  /** No host of it is beyond reach. */
+  readonly isWhole: boolean;
 }
 
 /** What watches over hosts that are about to be disturbed. Only what has served can be: a host that is new takes nothing away. */
@@ -18,15 +21,41 @@ export function watchedBy(
   account: Account,
   disturbed: readonly string[],
 ): readonly Watched[] {
+  return watch(checks, disturbed, {
+    isThere: (host) => !account.parked.has(host),
+    isPassed: (host, check) => account.saidYes(host, check),
+    hasServed: (host, check) => hasServed(account, check, host),
+  });
+}
+
+/** The same for the way back: by what was before this rollout, and with the hosts that people have left out in it. */
+export function watchedBack(
+  checks: readonly PlacedStage[],
+  account: Account,
+  disturbed: readonly string[],
+): readonly Watched[] {
+  return watch(checks, disturbed, {
+    isThere: (host) => !account.parked.has(host) || account.skipped.has(host),
+    isPassed: () => false, // whatever it was, it has been worked on since
+    hasServed: (host, check) => account.hadSaidYes(host, check) || hasServed(account, check, host),
+  });
+}
+
+interface Known {
+  readonly isThere: (host: string) => boolean;
+  readonly isPassed: (host: string, check: PlacedStage) => boolean;
+  readonly hasServed: (host: string, check: PlacedStage) => boolean;
+}
+
+function watch(checks: readonly PlacedStage[], disturbed: readonly string[], known: Known): readonly Watched[] {
   return checks.flatMap((check) => {
     if (check.spare === undefined) return [];
-    const isPassed = (host: string) => account.saidYes(host, check);
-    const there = check.hosts.filter((host) => !account.parked.has(host));
-    const served = there.filter((host) => isPassed(host) || hasServed(account, check, host));
+    const there = check.hosts.filter(known.isThere);
+    const served = there.filter((host) => known.isPassed(host, check) || known.hasServed(host, check));
     const hosts = disturbed.filter((host) => served.includes(host));
+    const doubtful = served.filter((host) => !known.isPassed(host, check));
     const isWhole = there.length === check.hosts.length;
-    const doubtful = isWhole ? served.filter((host) => !isPassed(host)) : served;
-    return hosts.length === 0 ? [] : [{ check, hosts, doubtful, spare: check.spare }];
+    return hosts.length === 0 ? [] : [{ check, hosts, doubtful, isWhole, spare: check.spare }];
   });
 }
 
@@ -56,10 +85,18 @@ export async function serves(
   const { operation, args, secrets, timeout = check.timeout } = (own?.scope !== 'host' && own?.gate) || check;
   const asked = { ...check, operation, args, secrets, timeout: limit ? Math.min(timeout, DOUBT) : timeout };
   const call = { host, type: 'host.gate', stages: [{ ...asked, id: `${check.id}.gate` }] };
-  try {
-    await converged(input, account, { ...call, does: `wait for ${operation}`, id: `${operation} (gate)` });
-    return undefined;
-  } catch (error) {
-    return failureOf(error, `gate ${operation} on ${host.name}`);
+  const tried = new Map<string, number>();
+  for (;;) {
+    try {
+      await converged(input, account, { ...call, does: `wait for ${operation}`, id: `${operation} (gate)` });
+      return undefined;
+    } catch (error) {
+      const failed = failureOf(error, `gate ${operation} on ${host.name}`);
+      const nth = tried.get(failed.type) ?? 0;
+      tried.set(failed.type, nth + 1);
+      const wait = failed.cancelled || failed.type === 'GateClosed' ? undefined : input.patience[failed.type]?.[nth];
+      if (wait === undefined) return failed;
+      await sleep(wait, { summary: `${host.name}: ask again after ${failed.type}`.slice(0, 60) });
+    }
   }
 }

@@ -4,6 +4,8 @@ import type { Control, Controls } from './controls.ts';
 /** How a rollout stands, as far as it decides what may be asked of it. */
 export interface Situation {
   readonly state: RolloutState;
+  /** Its end has been decided on. */
+  readonly ending?: boolean;
   /** By hand; who did it, where that is known. */
   readonly paused?: { readonly by?: string };
   /** Stopped on a failure, and what ran has finished. */
@@ -31,6 +33,7 @@ export function objection(control: Control, request: unknown, at: Situation): st
     return `${control} takes one object, such as ${EXAMPLES[control]}`;
   if (at.state === 'undoing') return 'what it changed is being taken back, and that is brought to its end';
   if (ENDED.has(at.state)) return `it has ended already: ${at.state}`;
+  if (at.ending) return 'it is about to end';
   return REASONS[control]((request ?? {}) as never, at);
 }
 
@@ -80,7 +83,11 @@ const REASONS: { readonly [Name in Control]: (request: Controls[Name], at: Situa
       : `a batch of ${String(size)} hosts makes no sense: it takes a whole number, 1 at least`,
   cancel: ({ undo }) =>
     undo === undefined || typeof undo === 'boolean' ? undefined : 'undo is true or false: whether to take back',
-  rollback: ({ hosts, wave }, at) => {
+  rollback: ({ hosts, wave, by: _by, reason: _reason, ...others }, at) => {
+    const [unknownKey] = Object.keys(others);
+    // Taken for nothing said, a slip of the pen would take back everything.
+    if (unknownKey !== undefined) return `rollback knows no ${unknownKey}: hosts is a list of names, wave is true`;
+    if (wave !== undefined && typeof wave !== 'boolean') return 'wave is true or false';
     if (wave === true && at.wave.length === 0) return 'no wave is under way: roll back hosts by their names, or all';
     if (hosts === undefined) return undefined;
     if (!Array.isArray(hosts) || hosts.length === 0) return 'hosts is a list of names';

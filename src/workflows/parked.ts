@@ -62,8 +62,8 @@ export function skipped({ parked = {} }: Pick<ClusterState, 'parked'>, named: re
 }
 
 /** The question whether a host's new key is to be taken, while it is open. */
-export function isQuestion({ type, acceptedKey }: ParkedHost): boolean {
-  return type === 'HostKeyChanged' && acceptedKey === undefined;
+export function isQuestion({ type, shownKey, acceptedKey }: ParkedHost): boolean {
+  return (type === 'HostKeyChanged' || shownKey !== undefined) && acceptedKey === undefined;
 }
 
 /** A parked host is known by another key, and answers to it when it is followed up. */
@@ -79,8 +79,12 @@ export function withKey(
 }
 
 function reasonOf(host: string, problems: readonly Problem[], had: ParkedHost | undefined) {
-  const problem = problems.findLast((each) => each.host === host);
+  const own = problems.filter((each) => each.host === host);
+  // Whoever has left it out has the last word, whatever came of what still ran there.
+  const problem = own.find(({ type }) => type === SKIPPED) ?? own.at(-1);
   if (!problem) return { type: had?.type ?? 'Unexpected', message: had?.message ?? 'left out' };
-  const { type, message, shownKey } = problem;
+  const { type, message } = problem;
+  // The question stays open for a host that somebody has left out meanwhile.
+  const shownKey = own.findLast((each) => each.shownKey !== undefined)?.shownKey;
   return { type, message: message.slice(0, SHOWN), ...(shownKey !== undefined && { shownKey }) };
 }

@@ -29,7 +29,9 @@ export class Requests {
   }
 
   /** A signal cannot be refused: then that is an event. */
-  async heedFollowUp(asked: ClusterControls['followUp'] = {}): Promise<void> {
+  async heedFollowUp(given: unknown): Promise<void> {
+    // Whatever somebody has typed.
+    const asked = (typeof given === 'object' ? (given ?? {}) : {}) as ClusterControls['followUp'];
     const said = await this.followUp(asked).then(() => undefined, reasonOf);
     if (said !== undefined) this.#memory.note(`a follow-up ${said}`, asked.by ?? SOMEBODY);
   }
@@ -47,7 +49,8 @@ export class Requests {
     const { rollout, last } = this.#memory.state;
     const said = `${host} is held to ${fingerprint} from now on`;
     if (rollout || this.#rollouts.isBeginning) return { said: `${said}; what runs ends first, then it is taken along` };
-    if (last?.state !== 'done') return { said: `${said}; apply again to take it along` };
+    if (last?.state !== 'done' || this.#memory.state.plans?.[last.digest] === undefined)
+      return { said: `${said}; apply again to take it along` };
     const beginning = this.#following([host], `the new key of ${host} was accepted`, by);
     return begun(await this.#rollouts.begin(beginning), `${said}; `);
   }
@@ -77,8 +80,20 @@ export class Requests {
       await condition(() => this.#isTurn);
       const waiting = this.#memory.state.waiting!;
       const { queue: _, ...request } = waiting;
+      const before = this.#memory.state.rollout?.revision;
       const begins = this.#rollouts.begin({ request });
       const said = await begins.then(() => 'is under way', reasonOf);
+      // The one before takes its time to end: it goes on waiting.
+      if (
+        before !== undefined &&
+        this.#memory.state.rollout?.revision === before &&
+        this.#memory.state.waiting === waiting
+      ) {
+        await condition(
+          () => this.#memory.state.rollout?.revision !== before || this.#memory.state.waiting !== waiting,
+        );
+        continue;
+      }
       // Still there: it could not begin, or its plan was being rolled out already.
       if (this.#memory.state.waiting === waiting) this.#memory.dequeue(`what waited for its turn ${said}`, request.by);
     }

@@ -43,11 +43,13 @@ async function carryOut(course: Course, left: string[]): Promise<Outcome['state'
   const all = sites.stages(segments.flatMap(({ stages }) => stages));
   if (sites.isBusy(all)) await conduct.approved('start');
 
-  for (let n = 0; n < segments.length; ) {
+  for (let n = 0; ; ) {
     if (conduct.takesAlong()) {
       n = 0;
       await surveyAnew(course);
     }
+    if (conduct.isEnded) return endOf(course);
+    if (n >= segments.length) return undefined;
     const { scope, stages: ids } = segments[n]!;
     const stages = sites.stages(ids);
     await conduct.unpaused();
@@ -61,14 +63,19 @@ async function carryOut(course: Course, left: string[]): Promise<Outcome['state'
     if (account.stopped === undefined) n++;
     else {
       const decision = await conduct.decision(() => giveUp(course, left));
-      if (decision === 'end') return conduct.wantsUndo ? 'undone' : stopOf(course);
+      if (decision === 'end') return endOf(course);
       if (decision === 'anew') {
         n = 0;
         await surveyAnew(course);
       }
     }
   }
-  return undefined;
+}
+
+/** It has stopped, or somebody wants its end though all that ran has ended well. */
+function endOf(course: Course): Outcome['state'] {
+  course.account.stopped ??= 'cancelled';
+  return course.conduct.wantsUndo ? 'undone' : stopOf(course);
 }
 
 async function survey({ sites, bulletin }: Course): Promise<void> {
@@ -86,7 +93,7 @@ async function surveyAnew(course: Course): Promise<void> {
 /** Takes back what was changed on hosts that somebody has given up, while the others go on. */
 async function giveUp({ input, account, sites, bulletin, conduct }: Course, left: string[]): Promise<void> {
   const given = conduct.takesBack();
-  if (given.size === 0) return;
+  if (given.size === 0 || conduct.isEnded) return;
   const hosts = input.plan.hosts.filter(({ name }) => given.has(name));
   bulletin.become('rolling', `takes back what was changed on ${[...given].join(', ')}`);
   await CancellationScope.nonCancellable(async () =>
@@ -101,6 +108,7 @@ function stopOf({ account, conduct }: Course): Outcome['state'] {
 
 async function end(state: Outcome['state'], course: Course, leftBefore: readonly string[]): Promise<Outcome> {
   const { input, account, sites, bulletin, conduct } = course;
+  bulletin.isEnding = true;
   const whole = sites.input(sites.stages());
   let left: readonly string[] = leftBefore;
   const { changed } = account;

@@ -96,6 +96,7 @@ export class Sites {
 
   async #inSite(segment: number | string, input: SiteInput): Promise<void> {
     const { cluster, revision, site: name } = input;
+    let hasBegun = false;
     try {
       const child = await startChild<typeof site>(segment === 'survey' ? 'survey' : 'site', {
         workflowId: siteId(cluster, revision, segment, name),
@@ -108,12 +109,13 @@ export class Sites {
           state: segment === 'survey' ? 'surveying' : 'rolling',
         }),
       });
+      hasBegun = true;
       this.#running.set(name, child);
       this.#catchUp(child, input);
       this.onChange();
       this.#account.add(await child.result().finally(() => this.#running.delete(name)));
     } catch (error) {
-      if (segment !== 'survey') this.#account.add(anything(input));
+      if (segment !== 'survey' && hasBegun) this.#account.add(anything(input));
       const message = `site ${name}: ${rootCause(error) ?? String(error)}`;
       const failed = { type: 'Unexpected', message, cancelled: isCancellation(error) };
       this.#account.fail(name, undefined, failed, { onFailure: 'pause', alone: true });

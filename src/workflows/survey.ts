@@ -7,7 +7,8 @@ import type { SiteInput } from './contract.ts';
 
 /** One look at every host: what is settled already, and what it publishes. Nothing is changed, so a failure of one does not keep the others from being asked. */
 export async function survey(input: SiteInput, account: Account): Promise<void> {
-  await Promise.all(input.hosts.map((host) => look(input, account, host)));
+  const there = input.hosts.filter(({ name }) => !account.parked.has(name));
+  await Promise.all(there.map((host) => look(input, account, host)));
 }
 
 async function look(input: SiteInput, account: Account, host: HostSpec): Promise<void> {
@@ -24,7 +25,9 @@ async function look(input: SiteInput, account: Account, host: HostSpec): Promise
       else {
         const message = `${stage.operation} on ${host.name}: ${is === 'no' ? `${now}, not ${wanted}` : why}`;
         const type = is === 'no' ? 'NotConverged' : 'StateUnknown';
-        account.fail(host.name, stage, { type, message, cancelled: false }, { onFailure: 'pause', alone: true });
+        // Somebody may have left it out meanwhile.
+        const alone = !account.parked.has(host.name);
+        account.fail(host.name, stage, { type, message, cancelled: false }, { onFailure: 'pause', alone });
       }
     }
   } catch (error) {

@@ -5,7 +5,7 @@ import type { Account } from './account.ts';
 import { clipped, type Failed, failureOf, type Parting, settled, undone } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
 import { keepersOf } from './copy.ts';
-import { roleOf, serves, type Watched, watchedBy } from './guards.ts';
+import { roleOf, serves, type Watched, watchedBack } from './guards.ts';
 
 /**
  * Takes back what was changed, stage by stage in reverse, in the order of the stage and under the gates of the way forward.
@@ -22,17 +22,11 @@ export async function undo(input: SiteInput, account: Account): Promise<readonly
       left.push(...touched.map((host) => `${stage.operation} on ${host.name}: ${stage.irreversible}`));
       continue;
     }
-    const watched = watching(input, account, stage, touched);
-    const doubt = watched.length === 0 ? undefined : await unserved(input, account, watched, 'doubt');
-    if (doubt) {
-      hold(stage, touched, doubt.message, { left, held });
-      continue;
-    }
-    const parts = wavesOf(stage, touched, account, watched);
+    const { parts, serving } = await wavesOf(input, account, stage, touched);
     for (const [n, wave] of parts.entries()) {
       await Promise.all(wave.map((host) => takeBack(input, account, stage, host, { left, gone })));
       const others = parts.slice(n + 1).flat();
-      const failed = others.length === 0 ? undefined : await unserved(input, account, watched, wave);
+      const failed = others.length === 0 ? undefined : await unserved(input, account, serving, wave);
       if (!failed) continue;
       hold(stage, others, failed.message, { left, held });
       break;
@@ -54,6 +48,35 @@ export async function settle(input: SiteInput, account: Account, { copy, ...part
   await Promise.all(visited.map((host) => settled(input, account, host, leave(host)).catch(() => {})));
 }
 
+interface Turns {
+  readonly parts: readonly (readonly HostSpec[])[];
+  readonly serving: readonly Watched[];
+}
+
+/** The hosts of a stage in the turns in which they are taken back: those that do not serve first, since they take nothing away. */
+async function wavesOf(
+  input: SiteInput,
+  account: Account,
+  stage: PlacedStage,
+  hosts: readonly HostSpec[],
+): Promise<Turns> {
+  const order = stage.scope === 'host' ? 'all' : stage.order;
+  const inOrder = waves(order, names(hosts), account.facts).toReversed();
+  const named = (some: readonly string[]) => hosts.filter((host) => some.includes(host.name));
+  const watched = watching(input, account, stage, hosts);
+  // Waves of nobody too: a replay of what began before there were guards counts them.
+  if (watched.length === 0) return { parts: inOrder.map(named), serving: [] };
+  const asked = watched.map(async (guard) => {
+    const own = hosts.filter(({ name }) => guard.hosts.includes(name));
+    const answers = await Promise.all(own.map((host) => serves(input, account, guard, host, 'doubt')));
+    return own.filter((_, n) => answers[n] !== undefined).map(({ name }) => name);
+  });
+  const silent = new Set((await Promise.all(asked)).flat());
+  const rest = inOrder.map((wave) => wave.filter((host) => !silent.has(host)));
+  const parts = [[...silent], ...rest.flatMap((wave) => apart(wave, watched).parts)].map(named);
+  return { parts: parts.filter((part) => part.length > 0), serving: watched };
+}
+
 /** What could be interrupted by taking back a stage: all services by one that disturbs hosts, those of its own role by one with a gate. */
 function watching(
   { stages }: SiteInput,
@@ -63,35 +86,19 @@ function watching(
 ): readonly Watched[] {
   const isGated = stage.scope !== 'host' && stage.gate !== undefined;
   const checks = stages.filter((check) => stage.disrupts || (isGated && roleOf(check) === roleOf(stage)));
-  return watchedBy(checks, account, names(touched));
+  return watchedBack(checks, account, names(touched));
 }
 
-function wavesOf(
-  stage: PlacedStage,
-  hosts: readonly HostSpec[],
-  { facts }: Account,
-  watched: readonly Watched[],
-): readonly (readonly HostSpec[])[] {
-  const order = stage.scope === 'host' ? 'all' : stage.order;
-  const inOrder = waves(order, names(hosts), facts).toReversed();
-  // Waves of nobody too: a replay of what began before there were guards counts them.
-  const cut = watched.length === 0 ? inOrder : inOrder.flatMap((wave) => apart(wave, watched).parts);
-  return cut.map((some) => hosts.filter((host) => some.includes(host.name)));
-}
-
-/** Why the next ones must not be touched: one that was taken back (all that are in doubt, at first) does not serve. */
+/** Why the next ones must not be touched: one that was taken back does not serve again. */
 async function unserved(
   input: SiteInput,
   account: Account,
   watched: readonly Watched[],
-  wave: readonly HostSpec[] | 'doubt',
+  wave: readonly HostSpec[],
 ): Promise<Failed | undefined> {
-  const asked = watched.flatMap((guard) => {
-    if (wave !== 'doubt')
-      return wave.filter(({ name }) => guard.hosts.includes(name)).map((host) => serves(input, account, guard, host));
-    const doubtful = input.hosts.filter(({ name }) => guard.doubtful.includes(name));
-    return doubtful.map((host) => serves(input, account, guard, host, 'doubt'));
-  });
+  const asked = watched.flatMap((guard) =>
+    wave.filter(({ name }) => guard.hosts.includes(name)).map((host) => serves(input, account, guard, host)),
+  );
   return (await Promise.all(asked)).find((failed) => failed !== undefined);
 }
 

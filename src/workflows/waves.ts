@@ -46,7 +46,7 @@ export async function runInWaves(course: Course, segment: number, stages: readon
     await runInParts(course, isOne ? `${segment}` : `${segment}.${n + 1}`, stages, isOne ? all : wave);
     if (account.changed > before && left.some((hosts) => sites.isBusy(stages, hosts))) await afterWave(course, wave);
   }
-  bulletin.wave = undefined;
+  if (account.stopped === undefined) bulletin.wave = undefined; // otherwise somebody may want to take just that one back
 }
 
 /** Nobody follows the first wave before somebody has agreed, where that is the policy. */
@@ -60,8 +60,19 @@ async function afterWave(course: Course, wave: readonly string[]): Promise<void>
   const { input, account, sites, conduct } = course;
   const soak = input.plan.policy?.soak;
   if (soak !== undefined && account.stopped === undefined) await conduct.soak(soak);
+  // Of a host that did not serve before nobody can say when it will: what it still needs may come in a later segment.
   const changed = wave.filter((host) => account.dirty.has(host));
-  await Promise.all(watchedBy(sites.stages(), account, wave).map((guard) => allServe(course, guard, changed)));
+  const watched = watchedBy(sites.stages(), account, wave);
+  const isSure = ({ doubtful }: Watched, host: string) => !doubtful.includes(host);
+  await Promise.all(
+    watched.map((guard) =>
+      allServe(
+        course,
+        guard,
+        changed.filter((host) => isSure(guard, host)),
+      ),
+    ),
+  );
 }
 
 /** A canary that has not gone yet stays one. */
@@ -75,10 +86,10 @@ function recut({ input }: Course, waves: readonly (readonly string[])[], n: numb
 
 async function runInParts(course: Course, id: string, stages: readonly PlacedStage[], wave: readonly string[]) {
   const { account, sites } = course;
-  const watched = watchedBy(sites.stages(), account, disturbed(course, stages, wave));
-  if (watched.length === 0) return await sites.run(id, stages, wave);
+  const found = watchedBy(sites.stages(), account, disturbed(course, stages, wave));
+  if (found.length === 0) return await sites.run(id, stages, wave);
+  const watched = await Promise.all(found.map((guard) => amongServing(course, guard)));
   const { parts } = apart(wave, watched);
-  await Promise.all(watched.map((guard) => allServe(course, guard, guard.doubtful, 'doubt')));
   for (const [n, part] of parts.entries()) {
     if (account.stopped !== undefined) return;
     await sites.run(parts.length === 1 ? id : `${id}.${n + 1}`, stages, part);
@@ -86,6 +97,21 @@ async function runInParts(course: Course, id: string, stages: readonly PlacedSta
     const changed = part.filter((host) => account.dirty.has(host));
     if (n < parts.length - 1) await Promise.all(watched.map((guard) => allServe(course, guard, changed)));
   }
+}
+
+/** A host that does not serve takes nothing away. Where one does not, or is beyond reach, those that serve must say that they can do without. */
+async function amongServing(course: Course, guard: Watched): Promise<Watched> {
+  const { input, sites } = course;
+  const ground = sites.input(sites.stages());
+  const asked = input.plan.hosts.filter(({ name }) => guard.doubtful.includes(name));
+  const answers = await Promise.all(
+    asked.map(async (host) => ((await serves(ground, course.account, guard, host, 'doubt')) ? [host.name] : [])),
+  );
+  const silent = answers.flat();
+  const serving = { ...guard, hosts: guard.hosts.filter((host) => !silent.includes(host)) };
+  const sure = serving.hosts.filter((host) => !guard.doubtful.includes(host));
+  if (silent.length > 0 || !guard.isWhole) await allServe(course, serving, sure, 'doubt');
+  return serving;
 }
 
 /** Hosts on which something is still to be done that may interrupt what serves there. */
@@ -99,9 +125,9 @@ function disturbed({ account }: Course, stages: readonly PlacedStage[], wave: re
 /** Waits until those of the hosts that belong to a service serve. */
 async function allServe(course: Course, guard: Watched, asked: readonly string[], limit?: 'doubt'): Promise<void> {
   const { input, account, sites } = course;
-  const { check, hosts, doubtful } = guard;
-  const own = asked.filter((name) => hosts.includes(name) || doubtful.includes(name));
-  const going = input.plan.hosts.filter(({ name }) => own.includes(name) && account.goes(name));
+  const { check, hosts } = guard;
+  const own = asked.filter((name) => hosts.includes(name) && account.goes(name));
+  const going = input.plan.hosts.filter(({ name }) => own.includes(name));
   const ground = sites.input(sites.stages());
   await Promise.all(
     going.map(async (host) => {

@@ -36,7 +36,9 @@ export class Wishes {
 
   constructor(led: Led) {
     this.#led = led;
-    listen({ acts: this.#acts, situation: () => this.#situation(), note: (what, by) => led.bulletin.note(what, by) });
+    const { bulletin, input } = led;
+    const note = (what: string, by?: string) => bulletin.note(what, by);
+    listen({ acts: this.#acts, situation: () => this.#situation(), note, isOld: input.notes !== true });
   }
 
   readonly #acts: Acts = {
@@ -129,7 +131,8 @@ export class Wishes {
     // What runs has not told yet what it touched: then anybody may have been.
     const isBusy = sites.running.length > 0 || bulletin.spanning !== undefined;
     return {
-      state: this.whole === 'undo' || this.whole === 'end' ? 'undoing' : bulletin.state,
+      state: bulletin.state,
+      ending: bulletin.isEnding || this.whole === 'undo' || this.whole === 'end',
       ...(this.pausedBy && { paused: this.pausedBy }),
       stuck: bulletin.isStuck,
       asks: this.asks,

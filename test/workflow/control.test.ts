@@ -299,16 +299,22 @@ it('stops before the next host is disturbed where the last one does not serve ag
 
 it('asks those that are left before it disturbs one while another cannot be reached', async () => {
   await withWorker(machines, async (queue) => {
-    const plan = guarded('away', { budget: 1, patience: {} });
-    const first = await outcome(await start(queue, plan));
+    const whole = guarded('away', { budget: 1, patience: {} });
+    const gate = { operation: 'net.configure', args: { mtu: 1400 }, secrets: [], timeout: 1_000 };
+    const isLabel = (stage: Plan['stages'][number]) => stage.operation === 'db.label';
+    const plan = {
+      ...whole,
+      stages: whole.stages.map((stage) => (isLabel(stage) ? ({ ...stage, gate } as typeof stage) : stage)),
+    };
+    const first = await outcome(await start(queue, { ...plan, budget: 0 }));
     const rolled = (revision: number) => {
       for (const name of names) machines.of(name).remove('srv/pkg');
-      return start(queue, plan, { revision, facts: { ...first.facts, 'db.role': { vm2: 'SECONDARY' } } });
+      return start(queue, plan, { revision, facts: first.facts });
     };
     machines.of('vm4').write('unreachable');
     // Those that are left miss nobody: it goes on without the host, one after another.
     expect(await outcome(await rolled(2))).toMatchObject({ state: 'done', parked: ['vm4'], changed: 3 });
-    machines.of('vm2').write('srv/health', 'alone');
+    machines.of('vm2').remove('srv/net.json'); // what the gate asks for
     const handle = await rolled(3);
     await until(() => isStuck(handle));
     expect((await handle.query(progressQuery)).problems.at(-1)).toMatchObject({ host: 'vm2', type: 'GateClosed' });

@@ -42,7 +42,9 @@ async function act(at: At, control: ControlCommand, argument: Argument, options:
     at,
     async (farweave) => {
       const rollout = await waiting(at.io, 'Looking for the rollout', () => runningRollout(farweave, cluster.name));
-      if (control.name === 'rollback' && (!rollout || options.to !== undefined)) return await rollbackTo(at, options);
+      const isOfSome = hostsOf(wanted).length > 0 || options.wave === true;
+      if (control.name === 'rollback' && !isOfSome && (!rollout || options.to !== undefined))
+        return await rollbackTo(at, options);
       if (!rollout) throw noneRuns(cluster.name);
       for (const host of hostsOf(wanted)) mustBeHost(host, cluster, rollout);
       if (at.io.canAsk && !options.yes && control.question && !(await confirm(control.question(wanted, rollout)))) {

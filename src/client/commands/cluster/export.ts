@@ -43,7 +43,9 @@ export async function exportCluster(at: At, { output, force = false, keep = fals
     if (!keep) {
       // The file first: a cluster that has moved into nothing would be lost.
       await moveAway(farweave, name, { by, revision: state.revision }).catch(async (error: unknown) => {
-        await rm(path, { force: true });
+        // Where nobody has answered it may have moved all the same: then this is where to.
+        const isRefused = error instanceof Failure && error.exitCode === EXIT.failed;
+        if (isRefused && !force) await rm(path, { force: true });
         throw error;
       });
     }
