@@ -32,6 +32,12 @@ export async function openVault(state: string): Promise<Vault> {
   };
 }
 
+/** An identity that nobody has yet, with its recipient: for what is to leave this installation. */
+export async function newIdentity(): Promise<{ readonly identity: string; readonly recipient: string }> {
+  const identity = await generateX25519Identity();
+  return { identity, recipient: await identityToRecipient(identity) };
+}
+
 /** The identity in a state folder, if there is one: unlike a vault, to ask for it makes none. */
 export async function identityOf(state: string): Promise<string | undefined> {
   return (await readFile(join(state, 'identity'), 'utf8').catch(ignoreMissing))?.trim();

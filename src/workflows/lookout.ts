@@ -85,7 +85,7 @@ function reach(memory: Memory, names: readonly string[]): Promise<readonly strin
   const access = new Set(hosts.flatMap((host) => Object.values(host.access)));
   const sealed = Object.entries(memory.state.sealed).filter(([secret]) => access.has(secret));
   const activities = proxyActivities<{ 'hosts.await': AwaitHosts }>({
-    activityId: 'hosts.await',
+    // No id of its own: the next may be asked for before an attempt of this one has heard that it is not wanted.
     summary: `wait for an answer of ${names.join(', ')}`.slice(0, 60),
     startToCloseTimeout: '2 minutes',
     scheduleToCloseTimeout: PATIENT,

@@ -67,6 +67,9 @@ it.each([
   ['cancel', { undo: 'yes' }, rolling, 'undo is true or false: whether to take back'],
   ['rollback', { hosts: [] }, rolling, 'hosts is a list of names'],
   ['rollback', { hosts: ['vm0', 'vm1'] }, rolling, 'this rollout has changed nothing on vm1'],
+  ['rollback', { host: 'vm0' }, rolling, 'rollback knows no host: hosts is a list of names, wave is true'],
+  ['rollback', { wave: 'true' }, rolling, 'wave is true or false'],
+  ['skip', { host: 'vm1' }, { ...rolling, ending: true }, 'it is about to end'],
   ['rollback', { wave: true }, rolling, 'no wave is under way: roll back hosts by their names, or all'],
   [
     'pause',

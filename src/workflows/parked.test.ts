@@ -38,6 +38,17 @@ describe('whom a rollout leaves out', () => {
     expect(parkedBy({ revision: 4, ...rollout }, outcome, had, now)['vm2']).toMatchObject(is);
   });
 
+  it('is what somebody said who left it out, whatever came of what still ran there; a key it showed stays a question', () => {
+    const problems = [
+      problem('HostKeyChanged', { shownKey: 'SHA256:new' }),
+      problem('Skipped'),
+      problem('Unreachable'),
+    ];
+    const { vm2 } = parkedBy({ revision: 4 }, { parked: ['vm2'], problems }, {}, now);
+    expect(vm2).toMatchObject({ type: 'Skipped', shownKey: 'SHA256:new' });
+    expect(isQuestion(vm2!)).toBe(true);
+  });
+
   it('asks once more where another key than the accepted one is shown', () => {
     const had = { ...unreachable, type: 'HostKeyChanged', shownKey: 'a', acceptedKey: 'a' };
     const outcome = { parked: ['vm2'], problems: [problem('HostKeyChanged', { shownKey: 'b' })] };

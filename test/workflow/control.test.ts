@@ -297,6 +297,38 @@ it('stops before the next host is disturbed where the last one does not serve ag
   });
 }, 60_000);
 
+it('works first on a host that does not serve, which takes nothing away', async () => {
+  await withWorker(machines, async (queue) => {
+    const plan = guarded('healed', { patience: {} });
+    const first = await outcome(await start(queue, plan));
+    for (const name of names) machines.of(name).remove('srv/pkg');
+    machines.of('vm2').write('srv/health', 'ill');
+    machines.of('vm3').write('srv/hold/pkg.install');
+    const facts = { ...first.facts, 'db.role': { vm2: 'SECONDARY' } }; // it has served
+    const handle = await start(queue, plan, { revision: 2, facts });
+    await until(() => times('vm3', 'pkg.install') === 2);
+    expect(names.map((name) => times(name, 'pkg.install'))).toEqual([2, 2, 2, 1]);
+    machines.of('vm2').remove('srv/health');
+    machines.of('vm3').remove('srv/hold');
+    expect(await outcome(handle)).toMatchObject({ state: 'done', changed: 4 });
+  });
+}, 60_000);
+
+it('takes a host along that somebody names while the last of the others runs', async () => {
+  machines.of('vm1').write('srv/hold/db.label');
+  await withWorker(machines, async (queue) => {
+    const whole = paused('last', {}, hostsOf(1, 2));
+    const plan = { ...whole, segments: whole.segments.slice(0, -1), stages: whole.stages.slice(0, -1) };
+    const handle = await start(queue, plan);
+    await until(() => times('vm1', 'db.label') === 1);
+    await ask(handle, 'skip', { host: 'vm2' });
+    await ask(handle, 'retry', { host: 'vm2' });
+    machines.of('vm1').remove('srv/hold');
+    expect(await outcome(handle)).toMatchObject({ state: 'done', parked: [], problems: [] });
+    expect(machines.of('vm2').read('srv/zone')).toBe('eu\n');
+  });
+}, 60_000);
+
 it('asks those that are left before it disturbs one while another cannot be reached', async () => {
   await withWorker(machines, async (queue) => {
     const whole = guarded('away', { budget: 1, patience: {} });

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { identityOf, openerOf } from '../../../activities/vault.ts';
+import { identityOf, newIdentity, openerOf } from '../../../activities/vault.ts';
 import type { ClusterState } from '../../../workflows/contract.ts';
 import { thereAlready, writeClusterFile } from '../../cluster-file.ts';
 import { type At, mustBeKnown, readSpec, stateOf, unknownCluster, withTemporal, writeJson } from '../../command.ts';
 import { EXIT, Failure } from '../../errors.ts';
 import { status } from '../../index.ts';
-import { belongings, moveAway } from '../../moving.ts';
+import { belongings, moveAway, resealed } from '../../moving.ts';
 import { passphrase } from '../../passphrase.ts';
 import { whoAmI } from '../../who.ts';
 
@@ -30,14 +30,14 @@ export async function exportCluster(at: At, { output, force = false, keep = fals
     if (!known) throw unknownCluster(at, name);
     mayGo(name, known, keep);
     const state = await belongings(farweave, name);
-    const identity = await identityFor(at, state.sealed);
+    const { identity, sealed } = await leaving(at, state.sealed);
     const by = whoAmI();
     const content = {
       format: 'farweave-cluster/1',
       cluster: name,
       exported: { at: new Date().toISOString(), by },
       identity,
-      state,
+      state: { ...state, sealed },
     } as const;
     await writeClusterFile(path, content, { passphrase: await passphrase(io, { twice: true }), force });
     if (!keep) {
@@ -69,15 +69,17 @@ function mayGo(name: string, { rollout, moved }: ClusterState, keep: boolean): v
   }
 }
 
-/** The identity that opens all that is sealed: without it the file would be worth little. */
-async function identityFor(at: At, sealed: ClusterState['sealed']): Promise<string> {
-  const state = stateOf(at);
-  const identity = await identityOf(state);
-  const open = identity === undefined ? undefined : openerOf(identity);
-  const own = Object.values(sealed).filter((text) => !text.startsWith('worker:'));
-  const opened = open && (await Promise.all(own.map(open)).catch(() => undefined));
-  if (identity !== undefined && opened) return identity;
-  throw new Failure(`Its secrets are sealed for workers whose identity is not in ${state}.`, {
+/**
+ * The secrets sealed anew, with an identity of their own beside them: that of the workers here opens more than this cluster,
+ * and what is sealed later.
+ */
+async function leaving(at: At, sealed: ClusterState['sealed']) {
+  const own = await identityOf(stateOf(at));
+  const { identity, recipient } = await newIdentity();
+  const none = () => Promise.reject(new Error('no identity'));
+  const anew = await resealed(sealed, own === undefined ? none : openerOf(own), recipient);
+  if (own !== undefined && anew.lost.length === 0) return { identity, sealed: anew.sealed };
+  throw new Failure(`Its secrets are sealed for workers whose identity is not in ${stateOf(at)}.`, {
     hint: 'Run this where the workers are, with --state and their state folder.',
   });
 }
