@@ -129,6 +129,11 @@ describe('a host that nobody could reach', () => {
       await until(async () => (await pending())[0]?.lastFailure?.message?.includes('no answer yet') === true);
       expect(await refusal(ask('down', 'followUp', { hosts: ['vm7'] }))).toBe('not parked: vm7; parked are vm2');
 
+      // By signal it may be whatever somebody has typed: that must not wedge the cluster.
+      await clusterOf('down').signal('followUp', { hosts: 'vm2', by: 'grace' });
+      await until(async () => (await told('down')).filter((what) => what.startsWith('a follow-up')).length === 1);
+      expect((await told('down')).at(-1)).toContain('hosts is a list of names');
+
       machines.of('vm2').remove('unreachable');
       await clusterOf('down').signal(followUpSignal, { hosts: ['vm2'], by: 'grace', reason: 'repaired' });
       const state = await ended('down', 2);
