@@ -5,7 +5,7 @@ import type { Role } from '../roles/role.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { cut } from './cut.ts';
 import { IMPATIENCE, PATIENCE } from './patience.ts';
-import type { HostSpec, Knowledge, Plan, Policy, SecretSource, Stage } from './plan.ts';
+import type { Gate, HostSpec, Knowledge, Plan, Policy, SecretSource, Stage } from './plan.ts';
 import { amountOf, policyOf } from './policy.ts';
 
 export interface CompileOptions {
@@ -106,13 +106,18 @@ function always(stage: Stage): Stage {
 /** The operations that stages and their gates name, with the arguments checked: a mistake here is one of a role. */
 function operationsOf(roles: readonly Role[], stages: readonly Stage[]): ReadonlyMap<string, Operation> {
   const operations = new Map(roles.flatMap((role) => role.operations.map((operation) => [operation.name, operation])));
-  const calls = stages.flatMap((stage) => (stage.scope !== 'host' && stage.gate ? [stage, stage.gate] : [stage]));
+  const calls = stages.flatMap((stage) => [stage, ...gatesOf(stage)]);
   for (const { operation, args } of calls) {
     const known = operations.get(operation);
     if (!known) throw new Error(`${operation} stands in a plan, and in no role's list of operations`);
     known.args.parse(args);
   }
   return operations;
+}
+
+/** What a stage has hosts asked besides its own operation. */
+function gatesOf(stage: Stage): readonly Gate[] {
+  return [stage.scope === 'host' ? undefined : stage.gate, stage.guard].filter((gate) => gate !== undefined);
 }
 
 /** Only what the plan uses: nobody is asked for a password that nothing needs. */
@@ -123,10 +128,7 @@ function secretsOf(
 ): Readonly<Record<string, SecretSource>> {
   const names = [
     ...hosts.flatMap(({ access }) => Object.values(access)),
-    ...stages.flatMap((stage) => [
-      ...stage.secrets,
-      ...(stage.scope !== 'host' && stage.gate ? stage.gate.secrets : []),
-    ]),
+    ...stages.flatMap((stage) => [...stage.secrets, ...gatesOf(stage).flatMap((gate) => gate.secrets)]),
   ];
   return Object.fromEntries([...new Set(names)].toSorted().map((name) => [name, sourceOf(cluster, name)]));
 }

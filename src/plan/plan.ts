@@ -85,6 +85,8 @@ export type Stage = Traits &
     readonly afterChange?: true;
     /** Of a check: how many of its hosts may be without it at once. Disruptive work elsewhere goes in waves that keep to it. */
     readonly spare?: number;
+    /** What those hosts are asked before one is disturbed, and after; the check itself, if missing. */
+    readonly guard?: Gate;
     /** Consecutive stages with one lane number may share an activity. */
     readonly lane: number;
   };

@@ -79,6 +79,8 @@ export interface StageOptions {
   readonly afterChange?: true;
   /** Of a check: how many of its hosts may be without it at once. Disruptive work of all roles keeps to it. */
   readonly spare?: number;
+  /** With `spare`: what its hosts are asked before one of them is disturbed, and after. Missing: the check itself. */
+  readonly guard?: Gate;
   /** A barrier; without one every host goes at its own pace. */
   readonly barrier?: Exclude<Extent, { readonly scope: 'host' }>;
 }
@@ -98,12 +100,13 @@ export function operation<Args extends Json, const Fact extends string = never>(
     ...behaviour,
     name,
     args,
-    over: (hosts, title, values, { secrets = [], afterChange, spare, barrier } = {}) => ({
+    over: (hosts, title, values, { secrets = [], afterChange, spare, guard, barrier } = {}) => ({
       ...irreversible,
       ...disrupts,
       ...(barrier ?? HOST_SCOPED),
       ...(afterChange && { afterChange }),
       ...(spare !== undefined && { spare }),
+      ...(guard && { guard }),
       secrets,
       id: '', // given by the compiler, as is the lane
       lane: -1,

@@ -71,8 +71,8 @@ export const roleOf = ({ operation }: Pick<PlacedStage, 'operation'>) => operati
 const DOUBT = 60_000;
 
 /**
- * Waits until a host serves; why not, where it does not in time. Asked by the gate of its role, if there is one: the check
- * itself may want what this rollout is only about to bring.
+ * Waits until a host serves; why not, where it does not in time. The check itself may want what this rollout is only about
+ * to bring: then it names another question (`guard`).
  */
 export async function serves(
   input: SiteInput,
@@ -81,8 +81,7 @@ export async function serves(
   host: HostSpec,
   limit?: 'doubt',
 ): Promise<Failed | undefined> {
-  const own = input.stages.find((stage) => stage.scope !== 'host' && stage.gate && roleOf(stage) === roleOf(check));
-  const { operation, args, secrets, timeout = check.timeout } = (own?.scope !== 'host' && own?.gate) || check;
+  const { operation, args, secrets, timeout = check.timeout } = check.guard ?? check;
   const asked = { ...check, operation, args, secrets, timeout: limit ? Math.min(timeout, DOUBT) : timeout };
   const call = { host, type: 'host.gate', stages: [{ ...asked, id: `${check.id}.gate` }] };
   const tried = new Map<string, number>();

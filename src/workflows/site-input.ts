@@ -74,6 +74,7 @@ function fromWorkers({ secrets }: Plan): Readonly<Record<string, string>> {
 
 const secretsNamedBy = (stage: Stage) => [
   ...stage.secrets,
+  ...(stage.guard?.secrets ?? []),
   ...(stage.scope !== 'host' && stage.gate ? stage.gate.secrets : []),
 ];
 

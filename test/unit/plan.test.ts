@@ -40,6 +40,7 @@ it('gives every operation of the roles a place in a plan of theirs', () => {
     stages.flatMap((stage) => [
       stage.operation,
       ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : []),
+      ...(stage.guard ? [stage.guard.operation] : []),
     ]),
   );
   const idle = roles

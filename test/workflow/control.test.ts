@@ -332,12 +332,9 @@ it('takes a host along that somebody names while the last of the others runs', a
 it('asks those that are left before it disturbs one while another cannot be reached', async () => {
   await withWorker(machines, async (queue) => {
     const whole = guarded('away', { budget: 1, patience: {} });
-    const gate = { operation: 'net.configure', args: { mtu: 1400 }, secrets: [], timeout: 1_000 };
-    const isLabel = (stage: Plan['stages'][number]) => stage.operation === 'db.label';
-    const plan = {
-      ...whole,
-      stages: whole.stages.map((stage) => (isLabel(stage) ? ({ ...stage, gate } as typeof stage) : stage)),
-    };
+    const guard = { operation: 'net.configure', args: { mtu: 1400 }, secrets: [], timeout: 1_000 };
+    const isCheck = (stage: Plan['stages'][number]) => stage.operation === 'db.healthy';
+    const plan = { ...whole, stages: whole.stages.map((stage) => (isCheck(stage) ? { ...stage, guard } : stage)) };
     const first = await outcome(await start(queue, { ...plan, budget: 0 }));
     const rolled = (revision: number) => {
       for (const name of names) machines.of(name).remove('srv/pkg');

@@ -46,8 +46,20 @@ export const readable = operation('mongodb.readable', Port.extend({ version: z.s
   },
 });
 
-/** What must hold before the next member may stop: this one serves and misses no other that votes, or was never in a set. */
+/** What must hold before the next member may stop: this one serves, or was never in a set. */
 export const ready = operation('mongodb.ready', Port, {
+  kind: 'check',
+  publishes: [],
+  timeout: 600_000,
+  probe: (host, set) => looking(shellOf(host, set)),
+  judge: (output) =>
+    judging(output, ({ state }) =>
+      ['uninitialized', 'PRIMARY', 'SECONDARY'].includes(state) ? yes() : no(state, 'a member that answers'),
+    ),
+});
+
+/** What must hold before a member's host may be disturbed: the set, as this member sees it, misses none that votes. */
+export const spares = operation('mongodb.spares', Port, {
   kind: 'check',
   publishes: [],
   timeout: 600_000,

@@ -79,6 +79,7 @@ export const mongodb: Role<Config> = {
     operations.start,
     health.readable,
     health.ready,
+    health.spares,
     set.initiate,
     set.admin,
     set.members,
@@ -150,7 +151,11 @@ function stages(config: Config, context: Context): readonly Stage[] {
     set.members.over(on, 'add missing members', replicas, once),
     set.writeConcern.over(on, 'set the write concern', { port, writeConcern }, once),
     // Never two voting members down at once: of three that is the majority gone, of more the margin for an accident.
-    health.healthy.over(on, 'wait for the replica set', replicas, { ...together, spare: 1 }),
+    health.healthy.over(on, 'wait for the replica set', replicas, {
+      ...together,
+      spare: 1,
+      guard: health.spares.gate({ port }, [ADMIN_PASSWORD]),
+    }),
   ];
 }
 

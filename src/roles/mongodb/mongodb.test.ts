@@ -4,7 +4,7 @@ import { contexts, type Layout } from '../context.ts';
 import { docker } from '../docker/index.ts';
 import type { Network } from '../network.ts';
 import type { Operation } from '../operation.ts';
-import { healthy, ROLE, readable, ready, SET } from './health.ts';
+import { healthy, ROLE, readable, ready, SET, spares } from './health.ts';
 import { mongodb } from './index.ts';
 import { cpu, start } from './operations.ts';
 import { admin, initiate, members, writeConcern } from './set.ts';
@@ -149,10 +149,10 @@ test.each([
   expect(ready.judge(look({ state }), host, { port: 27017 }, {}).is).toBe(is);
 });
 
-it('lets no member stop while another that votes is away', () => {
+it('spares no member while another that votes is away', () => {
   const [one = '', other = ''] = names;
   const judged = (voters: readonly string[], ailing: readonly string[]) =>
-    ready.judge(look({ state: 'PRIMARY', voters, ailing }), host, { port: 27017 }, {});
+    spares.judge(look({ state: 'PRIMARY', voters, ailing }), host, { port: 27017 }, {});
   expect(judged(names, [other])).toEqual({ is: 'no', now: 'without node1', wanted: 'all members that vote' });
   expect(judged([one], [other])).toMatchObject({ is: 'yes' });
 });
