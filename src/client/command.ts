@@ -6,11 +6,13 @@ import type { Cluster } from '../spec/cluster.ts';
 import { readCluster } from '../spec/file.ts';
 import { line, SpecError } from '../spec/problem.ts';
 import { type MissingSecret, resolveSecrets, SecretsError } from '../spec/secrets.ts';
+import type { ClusterView } from '../workflows/contract.ts';
 import { type ConnectOptions, connect, type Farweave, isServerNamed } from './connection.ts';
 import { devFiles, stateFolder } from './dev/state.ts';
 import { Failure } from './errors.ts';
 import { draft } from './index.ts';
 import type { Io } from './io.ts';
+import { status } from './remembered.ts';
 import type { Manner } from './show.ts';
 import { waiting } from './waiting.ts';
 
@@ -100,6 +102,20 @@ export async function withTemporal<T>(
   } finally {
     await farweave.close();
   }
+}
+
+/** Does something with what a server remembers of the cluster of the file. Throws where it knows nothing of it. */
+export async function withCluster<T>(
+  at: At,
+  work: (farweave: Farweave, name: string, state: ClusterView) => Promise<T>,
+): Promise<T> {
+  const { name } = await readSpec(at);
+  mustBeKnown(at, name);
+  return await withTemporal(at, async (farweave) => {
+    const state = await status(farweave, name);
+    if (!state) throw unknownCluster(at, name);
+    return await work(farweave, name, state);
+  });
 }
 
 /** What a call says of the server. */

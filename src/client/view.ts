@@ -1,4 +1,4 @@
-import type { Plan, Stage } from '../plan/plan.ts';
+import { type Plan, roleOf, type Stage } from '../plan/plan.ts';
 import {
   type Outcome,
   type Progress,
@@ -88,14 +88,9 @@ export function stepState(steps: Steps, stage: Pick<Stage, 'id'>, host: string):
   return steps[stage.id]?.[host] ?? 'queued';
 }
 
-/** `docker` of `docker.install`. */
-function roleOf(stage: Pick<Stage, 'operation'>): string {
-  return stage.operation.slice(0, stage.operation.indexOf('.'));
-}
-
 /** Roles of a plan, in the order in which they are rolled out. */
 export function rolesOf(plan: Plan): readonly string[] {
-  return [...new Set(plan.stages.map(roleOf))];
+  return [...new Set(plan.stages.map(({ operation }) => roleOf(operation)))];
 }
 
 /** Sites of a plan with their hosts, in the order of the hosts. */
@@ -138,7 +133,7 @@ export function isOnOne(stage: Stage): boolean {
 export function roleState({ plan, progress }: Pick<View, 'plan' | 'progress'>, role: string, host: string) {
   const isOut = leftOut(progress).includes(host);
   const states = plan.stages
-    .filter((stage) => roleOf(stage) === role && stage.hosts.includes(host))
+    .filter((stage) => roleOf(stage.operation) === role && stage.hosts.includes(host))
     .map((stage) => ({ state: stepState(progress.steps, stage, host), stage }))
     // What another host does for all is nothing that this one has yet to do.
     .filter(({ state, stage }) => !isOnOne(stage) || state !== 'queued')

@@ -1,5 +1,5 @@
 import type { Operation } from '../roles/operation.ts';
-import type { Plan, Segment, Stage } from './plan.ts';
+import { type Plan, roleOf, type Segment, type Stage } from './plan.ts';
 
 /**
  * Cuts stages into segments and lanes. Done here and kept in the plan, because a workflow that cut by itself
@@ -44,8 +44,6 @@ function brings(stage: Stage, fact: string, operations: ReadonlyMap<string, Oper
   if (declared) return declared.includes(fact);
   return roleOf(stage.operation) === roleOf(fact) && !stage.needs.includes(fact);
 }
-
-const roleOf = (name: string) => name.slice(0, name.indexOf('.'));
 
 /** Neighbours in a segment share a lane where both are brief, go over the same hosts, and are let go in the same numbers. */
 function withLanes(stages: readonly Stage[], segments: readonly (readonly Stage[])[]): readonly Stage[] {

@@ -163,6 +163,9 @@ export function namedArguments(args: Json): readonly (readonly [name: string, va
   return typeof args === 'object' && args !== null && !Array.isArray(args) ? Object.entries(args) : [];
 }
 
+/** `docker` of `docker.install`, and of the facts that are named after it. */
+export const roleOf = (name: string) => name.slice(0, name.indexOf('.'));
+
 /** Hosts in the waves in which they go. */
 export function waves(order: Order, hosts: readonly string[], facts: Facts): readonly (readonly string[])[] {
   if (order === 'all') return [hosts];

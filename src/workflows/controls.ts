@@ -36,6 +36,7 @@ export const REFUSED = 'Refused';
 
 export const pauseSignal = defineSignal<[Controls['pause']?]>('pause');
 export const resumeSignal = defineSignal<[Controls['resume']?]>('resume');
+export const skipSignal = defineSignal<[Controls['skip']]>('skip');
 export const rollbackSignal = defineSignal<[Controls['rollback']?]>('rollback');
 
 /** The update of a control. */

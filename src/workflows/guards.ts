@@ -1,8 +1,8 @@
 import { sleep } from '@temporalio/workflow';
-import type { HostSpec } from '../plan/plan.ts';
+import { type HostSpec, roleOf } from '../plan/plan.ts';
 import type { Guard } from '../plan/policy.ts';
 import type { Account } from './account.ts';
-import { converged, type Failed, failureOf } from './activity.ts';
+import { clipped, converged, type Failed, failureOf } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
 
 /** A service of the cluster that hosts are about to be disturbed of. */
@@ -61,11 +61,8 @@ function watch(checks: readonly PlacedStage[], disturbed: readonly string[], kno
 
 /** Whether earlier rollouts have learnt anything of its role there. */
 function hasServed({ known }: Account, check: PlacedStage, host: string): boolean {
-  return Object.entries(known).some(([fact, table]) => fact.startsWith(`${roleOf(check)}.`) && table[host]);
+  return Object.entries(known).some(([fact, table]) => roleOf(fact) === roleOf(check.operation) && table[host]);
 }
-
-/** `mongodb` of `mongodb.healthy`. */
-export const roleOf = ({ operation }: Pick<PlacedStage, 'operation'>) => operation.slice(0, operation.indexOf('.'));
 
 /** How long a host is given that may have been away before anything was done, in milliseconds. */
 const DOUBT = 60_000;
@@ -95,7 +92,7 @@ export async function serves(
       tried.set(failed.type, nth + 1);
       const wait = failed.cancelled || failed.type === 'GateClosed' ? undefined : input.patience[failed.type]?.[nth];
       if (wait === undefined) return failed;
-      await sleep(wait, { summary: `${host.name}: ask again after ${failed.type}`.slice(0, 60) });
+      await sleep(wait, { summary: clipped(`${host.name}: ask again after ${failed.type}`, 60) });
     }
   }
 }

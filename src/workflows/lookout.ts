@@ -1,6 +1,7 @@
 import { CancellationScope, condition, proxyActivities } from '@temporalio/workflow';
 import type { AwaitHosts } from '../activities/contract.ts';
 import { HOST_KEY } from '../plan/plan.ts';
+import { clipped } from './activity.ts';
 import type { ClusterState } from './contract.ts';
 import type { Memory } from './memory.ts';
 import { awaited } from './parked.ts';
@@ -86,7 +87,7 @@ function reach(memory: Memory, names: readonly string[]): Promise<readonly strin
   const sealed = Object.entries(memory.state.sealed).filter(([secret]) => access.has(secret));
   const activities = proxyActivities<{ 'hosts.await': AwaitHosts }>({
     // No id of its own: the next may be asked for before an attempt of this one has heard that it is not wanted.
-    summary: `wait for an answer of ${names.join(', ')}`.slice(0, 60),
+    summary: clipped(`wait for an answer of ${names.join(', ')}`, 60),
     startToCloseTimeout: '2 minutes',
     scheduleToCloseTimeout: PATIENT,
     heartbeatTimeout: HEARTBEAT,

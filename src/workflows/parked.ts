@@ -1,10 +1,9 @@
 import { HOST_KEY } from '../plan/plan.ts';
+import { SKIPPED } from './attendance.ts';
 import type { ClusterState, Outcome, ParkedHost, Problem, RunningRollout } from './contract.ts';
 
 /** Nobody but the host itself, or who repairs it, can help it: as soon as it answers again it is brought along. */
 const COMES_BACK = 'Unreachable';
-/** Left out by a person, who says when it comes along again. */
-const SKIPPED = 'Skipped';
 
 /** Minutes before a host that answered, and was left out again, is followed up once more: 1, 2, 4 … 60. */
 const LONGEST = 60;

@@ -2,7 +2,6 @@ import {
   type ChildWorkflowHandle,
   type ChildWorkflowOptions,
   condition,
-  defineSignal,
   getExternalWorkflowHandle,
   ParentClosePolicy,
   patched,
@@ -16,11 +15,11 @@ import { admit, holderOf, refused } from './admission.ts';
 import {
   type ApplyReply,
   type ApplyRequest,
-  type Controls,
   clusterId,
   type RunningRollout,
   reportSignal,
   rolloutId,
+  skipSignal,
 } from './contract.ts';
 import type { Memory } from './memory.ts';
 import { ownership, refuseMoved } from './owner.ts';
@@ -31,7 +30,6 @@ const { 'secrets.generate': generate } = proxyActivities<{ 'secrets.generate': G
   startToCloseTimeout: '30 seconds',
   scheduleToCloseTimeout: '1 hour',
 });
-const skipSignal = defineSignal<[Controls['skip']]>('skip');
 
 /** How long a rollout that another plan takes the place of may need to come to its end. */
 const SUPERSEDING = '10 minutes';

@@ -1,11 +1,11 @@
 import { sleep } from '@temporalio/workflow';
-import { type HostSpec, waves } from '../plan/plan.ts';
+import { type HostSpec, roleOf, waves } from '../plan/plan.ts';
 import { apart } from '../plan/policy.ts';
 import type { Account } from './account.ts';
 import { clipped, type Failed, failureOf, type Parting, settled, undone } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
 import { keepersOf } from './copy.ts';
-import { roleOf, serves, type Watched, watchedBack } from './guards.ts';
+import { serves, type Watched, watchedBack } from './guards.ts';
 
 /**
  * Takes back what was changed, stage by stage in reverse, in the order of the stage and under the gates of the way forward.
@@ -85,7 +85,9 @@ function watching(
   touched: readonly HostSpec[],
 ): readonly Watched[] {
   const isGated = stage.scope !== 'host' && stage.gate !== undefined;
-  const checks = stages.filter((check) => stage.disrupts || (isGated && roleOf(check) === roleOf(stage)));
+  const checks = stages.filter(
+    (check) => stage.disrupts || (isGated && roleOf(check.operation) === roleOf(stage.operation)),
+  );
   return watchedBack(checks, account, names(touched));
 }
 

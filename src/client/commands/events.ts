@@ -1,16 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import {
-  type At,
-  mustBeKnown,
-  type Run,
-  readSpec,
-  teach,
-  unknownCluster,
-  withTemporal,
-  writeJson,
-} from '../command.ts';
+import { type At, type Run, teach, withCluster, writeJson } from '../command.ts';
 import { EXIT } from '../errors.ts';
-import { status } from '../index.ts';
 import { eventLines } from '../report.ts';
 
 interface Options {
@@ -34,11 +24,7 @@ export function addEvents(program: Command, run: Run): void {
 }
 
 async function events(at: At, { lines }: Options): Promise<number> {
-  const { name } = await readSpec(at);
-  mustBeKnown(at, name);
-  return await withTemporal(at, async (farweave) => {
-    const state = await status(farweave, name);
-    if (!state) throw unknownCluster(at, name);
+  return await withCluster(at, async (_farweave, name, state) => {
     const latest = state.events.slice(-lines);
     if (at.global.json) writeJson(at, { cluster: name, events: latest });
     else

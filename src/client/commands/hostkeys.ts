@@ -2,22 +2,11 @@ import type { Command } from 'commander';
 import { HOST_KEY } from '../../plan/plan.ts';
 import type { ClusterView } from '../../workflows/contract.ts';
 import { accompany } from '../accompany.ts';
-import {
-  type At,
-  mannerOf,
-  mustBeKnown,
-  type Run,
-  readSpec,
-  teach,
-  unknownCluster,
-  withTemporal,
-  writeJson,
-} from '../command.ts';
+import { type At, mannerOf, type Run, teach, withCluster, writeJson } from '../command.ts';
 import { confirm } from '../confirm.ts';
-import type { Farweave } from '../connection.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { table } from '../format.ts';
-import { acceptHostKey, status } from '../index.ts';
+import { acceptHostKey } from '../index.ts';
 
 interface Options {
   readonly fingerprint?: string;
@@ -109,17 +98,4 @@ async function agreed({ io }: At, host: string): Promise<boolean> {
 function keysOf({ facts, parked = {} }: ClusterView, host: string): readonly [string | undefined, string | undefined] {
   const open = parked[host];
   return [facts[HOST_KEY]?.[host], open?.acceptedKey === undefined ? open?.shownKey : undefined];
-}
-
-async function withCluster(
-  at: At,
-  act: (farweave: Farweave, name: string, state: ClusterView) => Promise<number>,
-): Promise<number> {
-  const { name } = await readSpec(at);
-  mustBeKnown(at, name);
-  return await withTemporal(at, async (farweave) => {
-    const state = await status(farweave, name);
-    if (!state) throw unknownCluster(at, name);
-    return await act(farweave, name, state);
-  });
 }

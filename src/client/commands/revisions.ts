@@ -1,18 +1,8 @@
 import type { Command } from 'commander';
 import type { Revision } from '../../workflows/contract.ts';
-import {
-  type At,
-  mustBeKnown,
-  type Run,
-  readSpec,
-  teach,
-  unknownCluster,
-  withTemporal,
-  writeJson,
-} from '../command.ts';
+import { type At, type Run, teach, withCluster, writeJson } from '../command.ts';
 import { EXIT } from '../errors.ts';
 import { count, printable, table } from '../format.ts';
-import { status } from '../index.ts';
 
 export function addRevisions(program: Command, run: Run): void {
   const command = program
@@ -30,11 +20,7 @@ export function addRevisions(program: Command, run: Run): void {
 }
 
 async function revisions(at: At): Promise<number> {
-  const { name } = await readSpec(at);
-  mustBeKnown(at, name);
-  return await withTemporal(at, async (farweave) => {
-    const state = await status(farweave, name);
-    if (!state) throw unknownCluster(at, name);
+  return await withCluster(at, async (_farweave, name, state) => {
     const all = state.revisions ?? [];
     if (at.global.json) writeJson(at, { cluster: name, revisions: all });
     else

@@ -1,10 +1,10 @@
 import type { ClusterView, Revision } from '../../workflows/contract.ts';
 import { accompany } from '../accompany.ts';
-import { type At, mannerOf, mustBeKnown, readSpec, unknownCluster, withTemporal } from '../command.ts';
+import { type At, mannerOf, withCluster } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { count, printable } from '../format.ts';
-import { rollbackTo as begin, status } from '../index.ts';
+import { rollbackTo as begin } from '../index.ts';
 import { waiting } from '../waiting.ts';
 
 interface Options {
@@ -16,11 +16,7 @@ interface Options {
 
 /** Carries the plan of an earlier revision out once more, while nothing else runs, and gives the exit code. */
 export async function rollbackTo(at: At, { to, yes, reason }: Options): Promise<number> {
-  const { name } = await readSpec(at);
-  mustBeKnown(at, name);
-  return await withTemporal(at, async (farweave) => {
-    const state = await status(farweave, name);
-    if (!state) throw unknownCluster(at, name);
+  return await withCluster(at, async (farweave, name, state) => {
     const wanted = chosen(state, to);
     // Where it would be refused anyway, nobody is asked first.
     if (wanted && !state.rollout && !yes && !(await agreed(at, state, wanted))) return EXIT.failed;

@@ -3,19 +3,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { openVault } from '../../activities/vault.ts';
 import type { ClusterView } from '../../workflows/contract.ts';
-import {
-  type At,
-  mustBeKnown,
-  type Run,
-  readSpec,
-  stateOf,
-  teach,
-  unknownCluster,
-  withTemporal,
-  writeJson,
-} from '../command.ts';
+import { type At, type Run, stateOf, teach, withCluster, writeJson } from '../command.ts';
 import { EXIT, Failure } from '../errors.ts';
-import { status } from '../index.ts';
 
 export function addSecrets(program: Command, run: Run): void {
   const secrets = program
@@ -65,11 +54,5 @@ async function show(at: At, name: string): Promise<number> {
 }
 
 async function sealedOf(at: At): Promise<ClusterView['sealed']> {
-  const { name } = await readSpec(at);
-  mustBeKnown(at, name);
-  return await withTemporal(at, async (farweave) => {
-    const known = await status(farweave, name);
-    if (!known) throw unknownCluster(at, name);
-    return known.sealed;
-  });
+  return await withCluster(at, async (_farweave, _name, { sealed }) => sealed);
 }

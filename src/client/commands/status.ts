@@ -1,20 +1,10 @@
 import type { Command } from 'commander';
 import type { ClusterView } from '../../workflows/contract.ts';
-import {
-  type At,
-  mustBeKnown,
-  type Run,
-  readSpec,
-  teach,
-  unknownCluster,
-  withTemporal,
-  writeJson,
-} from '../command.ts';
+import { type At, type Run, teach, withCluster, writeJson } from '../command.ts';
 import type { Farweave } from '../connection.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { type Followed, follow } from '../follow.ts';
 import { count, printable, table } from '../format.ts';
-import { status as ask } from '../index.ts';
 import { type Io, styling } from '../io.ts';
 import { clusterLink, workflowLink } from '../links.ts';
 import { eventLines, problemLines } from '../report.ts';
@@ -43,11 +33,7 @@ export function addStatus(program: Command, run: Run): void {
 }
 
 async function status(at: At): Promise<number> {
-  const { name } = await readSpec(at);
-  mustBeKnown(at, name);
-  return await withTemporal(at, async (farweave) => {
-    const state = await ask(farweave, name);
-    if (!state) throw unknownCluster(at, name);
+  return await withCluster(at, async (farweave, name, state) => {
     const view = state.rollout && (await seen(farweave, { cluster: name, ...state.rollout }));
     if (at.global.json) writeJson(at, document(name, state, view, farweave));
     else at.io.out.write(`${lines(name, state, view, farweave, at).join('\n')}\n`);
