@@ -4,6 +4,7 @@ import type { Guard } from '../plan/policy.ts';
 import type { Account } from './account.ts';
 import { clipped, converged, type Failed, failureOf } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
+import { Patience } from './patience.ts';
 
 /** A service of the cluster that hosts are about to be disturbed of. */
 export interface Watched extends Guard {
@@ -81,18 +82,28 @@ export async function serves(
   const { operation, args, secrets, timeout = check.timeout } = check.guard ?? check;
   const asked = { ...check, operation, args, secrets, timeout: limit ? Math.min(timeout, DOUBT) : timeout };
   const call = { host, type: 'host.gate', stages: [{ ...asked, id: `${check.id}.gate` }] };
-  const tried = new Map<string, number>();
+  const patience = new Patience(input.patience);
   for (;;) {
     try {
       await converged(input, account, { ...call, does: `wait for ${operation}`, id: `${operation} (gate)` });
       return undefined;
     } catch (error) {
       const failed = failureOf(error, `gate ${operation} on ${host.name}`);
-      const nth = tried.get(failed.type) ?? 0;
-      tried.set(failed.type, nth + 1);
-      const wait = failed.cancelled || failed.type === 'GateClosed' ? undefined : input.patience[failed.type]?.[nth];
+      const wait = failed.cancelled || failed.type === 'GateClosed' ? undefined : patience.next(failed.type);
       if (wait === undefined) return failed;
       await sleep(wait, { summary: clipped(`${host.name}: ask again after ${failed.type}`, 60) });
     }
   }
+}
+
+/** Those of the named hosts that do not serve. */
+export async function silentAmong(
+  input: SiteInput,
+  account: Account,
+  guard: Watched,
+  asked: readonly string[],
+): Promise<readonly string[]> {
+  const hosts = input.hosts.filter(({ name }) => asked.includes(name));
+  const answers = await Promise.all(hosts.map((host) => serves(input, account, guard, host, 'doubt')));
+  return hosts.filter((_, n) => answers[n] !== undefined).map(({ name }) => name);
 }

@@ -4,6 +4,7 @@ import { Account } from './account.ts';
 import { converged, type Failed, failureOf } from './activity.ts';
 import type { PlacedStage, Progress, SiteInput } from './contract.ts';
 import { findOne } from './once.ts';
+import { Patience } from './patience.ts';
 import { Windows } from './windows.ts';
 
 /**
@@ -106,7 +107,7 @@ export class Hosts {
 
   /** One step as an activity of its own type, or some of a lane. Retries by failure type go on from where it failed. */
   async #bringAbout(host: HostSpec, stages: readonly PlacedStage[]): Promise<void> {
-    const tried = new Map<string, number>();
+    const patience = new Patience(this.#input.patience);
     for (let rest = stages; ; ) {
       while (this.#isHeld(host, rest)) await this.#released(host);
       if (!this.account.goes(host.name)) return;
@@ -119,9 +120,7 @@ export class Hosts {
       // Only a failure that tells how far it came says what had not begun. Otherwise the receipts on the host decide.
       if (failed.results) this.account.takeOff(host.name, later);
       if (failed.ended) this.account.raise(host.name, at!);
-      const nth = tried.get(failed.type) ?? 0;
-      tried.set(failed.type, nth + 1);
-      const wait = this.#input.patience[failed.type]?.[nth];
+      const wait = patience.next(failed.type);
       if (wait === undefined || failed.cancelled || !this.account.goes(host.name)) {
         const once = at!.scope !== 'host' && at!.on === 'one';
         return this.account.fail(host.name, at, failed, { ...this.#input, alone: once });

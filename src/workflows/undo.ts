@@ -5,7 +5,8 @@ import type { Account } from './account.ts';
 import { clipped, type Failed, failureOf, type Parting, settled, undone } from './activity.ts';
 import type { PlacedStage, SiteInput } from './contract.ts';
 import { keepersOf } from './copy.ts';
-import { serves, type Watched, watchedBack } from './guards.ts';
+import { serves, silentAmong, type Watched, watchedBack } from './guards.ts';
+import { Patience } from './patience.ts';
 
 /**
  * Takes back what was changed, stage by stage in reverse, in the order of the stage and under the gates of the way forward.
@@ -66,11 +67,7 @@ async function wavesOf(
   const watched = watching(input, account, stage, hosts);
   // Waves of nobody too: a replay of what began before there were guards counts them.
   if (watched.length === 0) return { parts: inOrder.map(named), serving: [] };
-  const asked = watched.map(async (guard) => {
-    const own = hosts.filter(({ name }) => guard.hosts.includes(name));
-    const answers = await Promise.all(own.map((host) => serves(input, account, guard, host, 'doubt')));
-    return own.filter((_, n) => answers[n] !== undefined).map(({ name }) => name);
-  });
+  const asked = watched.map((guard) => silentAmong(input, account, guard, guard.hosts));
   const silent = new Set((await Promise.all(asked)).flat());
   const rest = inOrder.map((wave) => wave.filter((host) => !silent.has(host)));
   const parts = [[...silent], ...rest.flatMap((wave) => apart(wave, watched).parts)].map(named);
@@ -127,17 +124,15 @@ async function takeBack(
 ): Promise<void> {
   // The others have waited for it once.
   if (gone.has(host.name)) return void left.push(`undo of ${stage.operation} on ${host.name}: it does not answer`);
-  const tried = new Map<string, number>();
+  const patience = new Patience(input.patience);
   for (;;) {
     try {
       await undone(input, account, { host, stages: [stage], does: `undo: ${stage.title}` });
       return account.mark(host.name, stage, 'undone');
     } catch (error) {
       const { type, message, ended } = failureOf(error, `undo of ${stage.operation} on ${host.name}`);
-      const nth = tried.get(type) ?? 0;
-      tried.set(type, nth + 1);
       if (ended) account.raise(host.name, stage);
-      const wait = input.patience[type]?.[nth];
+      const wait = patience.next(type);
       if (wait === undefined) {
         if (type === 'Unreachable') gone.add(host.name);
         return void left.push(message);

@@ -3,7 +3,7 @@ import type { Account } from './account.ts';
 import type { Bulletin } from './bulletin.ts';
 import type { Conduct } from './conduct.ts';
 import type { PlacedStage, RolloutInput } from './contract.ts';
-import { serves, type Watched, watchedBy } from './guards.ts';
+import { serves, silentAmong, type Watched, watchedBy } from './guards.ts';
 import type { Sites } from './sites.ts';
 
 /** What takes part in a rollout. */
@@ -101,13 +101,8 @@ async function runInParts(course: Course, id: string, stages: readonly PlacedSta
 
 /** A host that does not serve takes nothing away. Where one does not, or is beyond reach, those that serve must say that they can do without. */
 async function amongServing(course: Course, guard: Watched): Promise<Watched> {
-  const { input, sites } = course;
-  const ground = sites.input(sites.stages());
-  const asked = input.plan.hosts.filter(({ name }) => guard.doubtful.includes(name));
-  const answers = await Promise.all(
-    asked.map(async (host) => ((await serves(ground, course.account, guard, host, 'doubt')) ? [host.name] : [])),
-  );
-  const silent = answers.flat();
+  const { account, sites } = course;
+  const silent = await silentAmong(sites.input(sites.stages()), account, guard, guard.doubtful);
   const serving = { ...guard, hosts: guard.hosts.filter((host) => !silent.includes(host)) };
   const sure = serving.hosts.filter((host) => !guard.doubtful.includes(host));
   if (silent.length > 0 || !guard.isWhole) await allServe(course, serving, sure, 'doubt');
