@@ -3,7 +3,7 @@ import { accompany } from '../accompany.ts';
 import { type At, mannerOf, withCluster } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { EXIT, Failure } from '../errors.ts';
-import { count, printable } from '../format.ts';
+import { clock, count, printable } from '../format.ts';
 import { rollbackTo as begin } from '../index.ts';
 import { waiting } from '../waiting.ts';
 
@@ -39,7 +39,7 @@ function chosen({ revisions = [] }: ClusterView, to: number | undefined): Revisi
 async function agreed({ io, self }: At, { knowledge }: ClusterView, wanted: Revision): Promise<boolean> {
   const { revision, at, by, digest, hosts } = wanted;
   io.err.write(
-    `Revision ${revision}, applied ${at.slice(0, 19).replace('T', ' ')} UTC by ${printable(by)}: plan ${digest.slice(0, 16)}, ${count(hosts, 'host')} (${Object.keys(knowledge.indexes).length} known by now).\n`,
+    `Revision ${revision}, applied ${clock(Date.parse(at), undefined, { seconds: true })} by ${printable(by)}: plan ${digest.slice(0, 16)}, ${count(hosts, 'host')} (${Object.keys(knowledge.indexes).length} known by now).\n`,
   );
   if (!io.canAsk)
     throw new Failure('Nobody is there to agree to it.', {

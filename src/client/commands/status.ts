@@ -4,7 +4,7 @@ import { type At, type Run, teach, withCluster, writeJson } from '../command.ts'
 import type { Farweave } from '../connection.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { type Followed, follow } from '../follow.ts';
-import { count, printable, table } from '../format.ts';
+import { clock, count, printable, table } from '../format.ts';
 import { type Io, styling } from '../io.ts';
 import { clusterLink, workflowLink } from '../links.ts';
 import { eventLines, problemLines } from '../report.ts';
@@ -113,7 +113,7 @@ function movedRows({ moved }: ClusterView): string[][] {
 
 function rolloutRows({ rollout }: ClusterView, { ui, namespace }: Farweave): string[][] {
   if (!rollout) return [];
-  const since = rollout.since === undefined ? '' : ` since ${clock(rollout.since)}`;
+  const since = rollout.since === undefined ? '' : ` since ${clock(Date.parse(rollout.since))}`;
   return [
     ['Rollout', `${holder(rollout)}, plan ${rollout.digest.slice(0, 16)}, runs${since}`],
     ...(ui ? [['', workflowLink(ui, namespace, rollout.workflowId, rollout.runId)]] : []),
@@ -152,7 +152,10 @@ function queueRows({ queued }: ClusterView): string[][] {
   if (!queued) return [];
   const { digest, hosts, by, at } = queued;
   return [
-    ['Queue', `apply for ${count(hosts, 'host')} by ${printable(by)}, plan ${digest.slice(0, 16)}, since ${clock(at)}`],
+    [
+      'Queue',
+      `apply for ${count(hosts, 'host')} by ${printable(by)}, plan ${digest.slice(0, 16)}, since ${clock(Date.parse(at))}`,
+    ],
   ];
 }
 
@@ -169,7 +172,7 @@ function parkedRows({ parked, last }: ClusterView, io: Io): string[][] {
     .slice(0, PARKED)
     .map(([host, { type, since, message, again }], n) => [
       n === 0 ? 'Parked' : '',
-      `${style('yellow', host)} since ${clock(since)}: ${type}, ${printable(message)}${again ? ` (left out again ${again}×)` : ''}`,
+      `${style('yellow', host)} since ${clock(Date.parse(since))}: ${type}, ${printable(message)}${again ? ` (left out again ${again}×)` : ''}`,
     ]);
   return [...told, ...more];
 }
@@ -188,8 +191,6 @@ function questionLines({ parked = {} }: ClusterView, { io, self }: Pick<At, 'io'
     ),
   ];
 }
-
-const clock = (iso: string) => `${iso.slice(0, 16).replace('T', ' ')} UTC`;
 
 function listed(names: readonly string[]): string {
   return names.length <= 12 ? names.join(', ') : `${names.slice(0, 10).join(', ')}, …`;

@@ -8,7 +8,7 @@ import { type At, readSpec, secretsOf, stateOf, withTemporal, writeJson } from '
 import { confirm } from '../../confirm.ts';
 import type { Farweave } from '../../connection.ts';
 import { EXIT, Failure } from '../../errors.ts';
-import { count, printable, table } from '../../format.ts';
+import { clock, count, printable, table } from '../../format.ts';
 import { draft } from '../../index.ts';
 import { adopt, recall, resealed } from '../../moving.ts';
 import { passphrase } from '../../passphrase.ts';
@@ -54,7 +54,7 @@ async function inFile(at: At, file: string): Promise<Found> {
   const { cluster, state, identity, exported } = await readClusterFile(resolve(at.io.cwd, file), () =>
     passphrase(at.io),
   );
-  const from = `a file that ${exported.by} wrote on ${exported.at.slice(0, 16).replace('T', ' ')}`;
+  const from = `a file that ${exported.by} wrote on ${clock(Date.parse(exported.at))}`;
   return { cluster, state, identity, from };
 }
 
