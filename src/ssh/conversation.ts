@@ -21,6 +21,8 @@ export interface JobOptions {
   readonly logLimit: number;
   /** Milliseconds for which a lost job's host is sought again. */
   readonly reconnect: number;
+  /** Milliseconds beyond its time and the grace after which a job that its host does not end is given up. */
+  readonly margin: number;
 }
 
 const read = (name: string) => readFileSync(new URL(`./remote/${name}`, import.meta.url), 'utf8');
@@ -42,12 +44,20 @@ interface Topic {
   readonly options: JobOptions;
 }
 
+/** What the caller hears of a conversation while it lasts. */
+export interface Ears {
+  /** The host speaks for the job. */
+  readonly onAlive: () => void;
+  /** The job has not begun: the host waits for another one to end. */
+  readonly onWait: () => void;
+}
+
 /** One conversation with the host: it says how it goes, sends the log, and how it ended. */
 export function converse(
   shell: RootShell,
   op: 'start' | 'cancel',
   { target, job, log, options }: Topic,
-  alive: () => void,
+  { onAlive, onWait }: Ears,
   signal: AbortSignal,
 ): Promise<End> {
   const hash = createHash('sha256').update(job.script.text).digest('hex');
@@ -81,7 +91,9 @@ export function converse(
     shell.start(`${set.join('\n')}\n${BOOTSTRAP}`, op === 'start' ? script : '', {
       out: (chunk) => log.take(chunk),
       err: (chunk) => {
-        if (words.take(chunk)) alive();
+        if (!words.take(chunk)) return;
+        onAlive();
+        if (words.isWaiting) onWait();
       },
     });
     void shell.ended.then(({ code, signal: by }) => {
@@ -112,12 +124,14 @@ function errorOf(target: Target, job: Job, [kind, ...rest]: readonly string[]): 
 /** Our own words among what comes on stderr. */
 class Words {
   attached = false;
+  /** Whether the last word was that the host waits for another job. */
+  isWaiting = false;
   error: readonly string[] | undefined;
   end: (End & { readonly size: number }) | undefined;
   rest = '';
   #line = '';
 
-  /** Whether the host said that the job is there. */
+  /** Whether the host spoke for the job. */
   take(chunk: Buffer): boolean {
     const lines = (this.#line + chunk.toString()).split('\n');
     this.#line = lines.pop()?.slice(-4096) ?? '';
@@ -127,7 +141,10 @@ class Words {
       if (mark !== 'FW1') this.rest = `${this.rest}${line}\n`.slice(-4096);
       else if (word === 'error') this.error = more;
       else if (word === 'end') this.#ended(more.join(' '));
-      else heard = this.attached = true;
+      else {
+        heard = this.attached = true;
+        this.isWaiting = word === 'waiting';
+      }
     }
     return heard;
   }

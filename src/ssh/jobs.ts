@@ -5,16 +5,17 @@ import { type Command, sh } from './command.ts';
  * an attempt of that rollout that comes late is refused from then on. What runs stays, until it is old.
  */
 export function retire(rollout: string, fence: number, state = '/var/lib/farweave'): Command {
-  return sh`cd ${state}/jobs 2>/dev/null || exit 0
+  return sh`cd ${state} 2>/dev/null || exit 0
 umask 077
-exec 5>>../fence.lock
+exec 5>>fence.lock
 flock 5
 seen=0
-[ ! -s ../fence ] || read -r seen <../fence
+[ ! -s fence ] || read -r seen <fence
 if [ ${fence} -gt "$seen" ]; then
-  { echo ${fence} >../fence.new && sync ../fence.new && mv -f ../fence.new ../fence; } || exit 73
+  { echo ${fence} >fence.new && sync fence.new && mv -f fence.new fence; } || exit 73
 fi
 exec 5>&-
+cd jobs 2>/dev/null || exit 0
 for job in $(grep -lsxF -e ${rollout} */rollout | cut -d/ -f1); do
   flock -n $job/mutex flock -n $job/lock rm -rf $job
 done

@@ -17,6 +17,7 @@ const DEFAULTS = {
   keepDays: 14,
   logLimit: 32 * 1024 * 1024,
   reconnect: 60_000,
+  margin: 120_000,
 } as const satisfies HostOptions;
 
 /** One pooled connection a host and worker: callers share the login, and their work shares its channels. */

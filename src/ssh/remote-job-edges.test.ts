@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createRelay, createSshd, type Sshd } from '../../test/sshd.ts';
 import type { Host, Job } from './host.ts';
 import { createPool, type Pool } from './pool.ts';
@@ -57,6 +57,60 @@ test('of two scripts for one key that are started at the same moment one runs, a
     expect(refused).toMatchObject([{ code: 'KeyConflict' }]);
     expect(ran).toEqual([readFileSync(file, 'utf8')]);
   }
+});
+
+describe('while another job runs on its host, whoever has left it there, a job', () => {
+  const state = () => `${sshd.folder}/busy`;
+  const started = ({ key }: Job) => existsSync(`${state()}/jobs/${key}/started`);
+  let own: Pool;
+  let busy: Host;
+  beforeAll(async () => {
+    own = createPool({ ...sshd.options, state: state(), margin: 0 });
+    busy = await own.connect(sshd.target);
+  });
+  afterAll(() => own.close());
+
+  async function left(fence: number): Promise<string> {
+    const [file, detach] = [counting(), new AbortController()];
+    const earlier = job(`echo first >> ${file}; sleep 4; echo over >> ${file}`, { fence });
+    const following = busy.run(earlier, { detach: detach.signal }).catch((error: unknown) => error);
+    while (count(file) === 0) await pause(20);
+    detach.abort();
+    expect(await following).toMatchObject({ code: 'Detached' });
+    return file;
+  }
+
+  test('waits for its end, and the time that it has does not run meanwhile', async () => {
+    const file = await left(1);
+    let alive = 0;
+    const later = job(`echo second >> ${file}`, { fence: 2, timeout: 1_500 });
+    expect(await busy.run(later, { onAlive: () => alive++ })).toMatchObject({ exitCode: 0 });
+    expect(readFileSync(file, 'utf8')).toBe('first\nover\nsecond\n');
+    expect(alive).toBeGreaterThanOrEqual(2);
+  });
+
+  test('lets nothing of an earlier rollout start any more', async () => {
+    const file = await left(3);
+    const later = job(`echo second >> ${file}`, { fence: 4 });
+    const running = busy.run(later);
+    while (readFileSync(`${state()}/fence`, 'utf8') !== '4\n') await pause(20);
+    const late = busy.run(job(`echo third >> ${file}`, { fence: 3 }));
+    await expect(late).rejects.toMatchObject({ code: 'Fenced', seen: 4 });
+    expect(started(later)).toBe(false);
+    await running;
+    expect(readFileSync(file, 'utf8')).toBe('first\nover\nsecond\n');
+  });
+
+  test('can be cancelled, and never starts', async () => {
+    const [file, cancel] = [await left(5), new AbortController()];
+    const waiting = job(`echo second >> ${file}`, { fence: 6 });
+    const running = busy.run(waiting, { cancel: cancel.signal }).catch((error: unknown) => error);
+    while (readFileSync(`${state()}/fence`, 'utf8') !== '6\n') await pause(20);
+    cancel.abort();
+    expect(await running).toMatchObject({ code: 'Cancelled' });
+    await busy.run(job('true', { fence: 6 }));
+    expect(readFileSync(file, 'utf8')).toBe('first\nover\n');
+  });
 });
 
 test('lines of a megabyte that are no text arrive byte by byte, though the link breaks in the middle of them', async () => {

@@ -37,19 +37,22 @@ export async function runJob(
   assignments(job.values); // throws before anything is sent
   const log = new Log(watch.offset ?? 0, watch.onLog);
   const topic = { target, job, log, options };
+  const overdue = new Overdue(job.timeout + options.grace * 1000 + options.margin);
+  const onWait = () => overdue.restart();
   const follow = (op: 'start' | 'cancel', signal: AbortSignal) =>
-    persist(target, options.reconnect, watch.onAlive, signal, async (alive) =>
-      converse(await unlessAborted(openShell(), signal), op, topic, alive, signal),
+    persist(target, options.reconnect, watch.onAlive, signal, async (onAlive) =>
+      converse(await unlessAborted(openShell(), signal), op, topic, { onAlive, onWait }, signal),
     );
   const detach = watch.detach ?? new AbortController().signal;
-  const overdue = AbortSignal.timeout(Math.min(job.timeout + options.grace * 1000 + 120_000, 2 ** 31 - 1));
   try {
-    const signals = [detach, overdue, ...(watch.cancel ? [watch.cancel] : [])];
+    const signals = [detach, overdue.signal, ...(watch.cancel ? [watch.cancel] : [])];
     return outcome(target, job, await follow('start', AbortSignal.any(signals)), log.tail());
   } catch (error) {
     if (error instanceof SshError) throw error;
     if (detach.aborted) throw new Detached(target, `let go of the job ${job.key}`);
     if (!watch.cancel?.aborted) throw new ProtocolError(target, `did not end the job ${job.key} in time`);
+  } finally {
+    overdue.stop();
   }
   const ending = AbortSignal.timeout(options.reconnect + options.grace * 1000 + 30_000);
   try {
@@ -68,6 +71,33 @@ function outcome(target: Target, { key, timeout }: Job, { state, code, cut }: En
   if (state === 'killed') throw new JobLost(target, `the job ${key} was ended from outside, as by a shutdown`, log);
   if (state !== 'exit') throw new JobLost(target, `the job ${key} was lost: it began and never reported its end`, log);
   return { exitCode: code, stdout: cut ? `${log}\n[the log was cut here]\n` : log, stderr: '' };
+}
+
+/** Aborts when the time of a job is over, which does not run while its host waits for another one: that has a limit too. */
+class Overdue {
+  readonly #controller = new AbortController();
+  readonly #limit: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param limit in milliseconds */
+  constructor(limit: number) {
+    this.#limit = Math.min(limit, 2 ** 31 - 1);
+    this.restart();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  restart(): void {
+    this.stop();
+    this.#timer = setTimeout(() => this.#controller.abort(), this.#limit);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 /** Tries again while the link is what fails, for a bounded time since the host was last heard. */

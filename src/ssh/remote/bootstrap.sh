@@ -27,6 +27,27 @@ place=
 folder=$state/jobs/$key
 command -v flock >/dev/null && command -v setsid >/dev/null || fail cannot 'work without flock and setsid (util-linux)'
 mkdir -p "$folder" 2>/dev/null && cd "$folder" && { true >>mutex && true >>log && true >>lock; } 2>/dev/null || cannot "$folder"
+
+# One job at a time on a host: what an older rollout, a lost server or a second one has left running is waited for. The fence
+# goes up first, so that none of them starts another behind our back; and before the mutex, so that none waits unheard.
+alone() {
+  exec 5>>"$state/fence.lock" || cannot "$state"
+  flock 5
+  seen=0
+  [ ! -s "$state/fence" ] || read -r seen <"$state/fence"
+  [ "$fence" -ge "$seen" ] || fail "fenced $seen"
+  if [ "$fence" -gt "$seen" ]; then
+    { echo "$fence" >"$state/fence.new" && sync "$state/fence.new" && mv -f "$state/fence.new" "$state/fence"; } 2>/dev/null || cannot "$state"
+  fi
+  exec 5>&-
+  for other in "$state"/jobs/*; do
+    [ "$other" != "$folder" ] && [ -e "$other/started" ] || continue
+    end=
+    read -r end 2>/dev/null <"$other/status"
+    until [ -n "$end" ] || [ ! -e "$other/lock" ] || flock -s -w 2 "$other/lock" true; do say waiting || exit 1; done
+  done
+}
+[ "$op" = cancel ] || [ -e started ] || alone
 exec 6>>mutex
 flock 6                                       # keeps two starters tidy; that a job runs once is the supervisor's care
 
