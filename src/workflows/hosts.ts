@@ -7,6 +7,9 @@ import { findOne } from './once.ts';
 import { Patience } from './patience.ts';
 import { Windows } from './windows.ts';
 
+/** Asked before a step that spans the cluster disturbs some hosts. Notes in the account why it may not. */
+export type BeforeDisturbing = (account: Account, stage: PlacedStage, hosts: readonly string[]) => Promise<void>;
+
 /**
  * Runs stages on hosts.
  * Nothing here rejects: a failure is noted, what runs finishes, nothing new begins. So nobody undoes under a running step.
@@ -18,9 +21,11 @@ export class Hosts {
   doing = '';
   readonly #input: SiteInput;
   readonly #windows: Windows;
+  readonly #beforeDisturbing: BeforeDisturbing | undefined;
 
-  constructor(input: SiteInput) {
+  constructor(input: SiteInput, beforeDisturbing?: BeforeDisturbing) {
     this.#input = input;
+    this.#beforeDisturbing = beforeDisturbing;
     this.#windows = new Windows(input.windows);
     this.paused = input.paused;
     this.account = new Account(input.ledger, input.dirty);
@@ -75,6 +80,7 @@ export class Hosts {
     if (gate && needed.size > 0) await this.#each(done, (host) => this.#passGate(host, stage, gate));
     for (const names of waves(stage.order, [...needed.keys()], this.account.facts)) {
       const wave = names.map((name) => needed.get(name)!);
+      if (stage.disrupts) await this.#beforeDisturbing?.(this.account, stage, names);
       await this.#each(wave, (host) => this.#bringAbout(host, [stage]));
       if (gate) await this.#each(wave, (host) => this.#passGate(host, stage, gate));
     }

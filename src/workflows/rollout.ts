@@ -5,10 +5,10 @@ import { Bulletin } from './bulletin.ts';
 import { Conduct } from './conduct.ts';
 import { type Outcome, ROLLOUT_FAILED, type RolloutInput } from './contract.ts';
 import { partingOf } from './copy.ts';
-import { Hosts } from './hosts.ts';
 import { blank, factsOf } from './ledger.ts';
 import { explain } from './report.ts';
 import { Sites } from './sites.ts';
+import { runSpanning } from './spanning.ts';
 import { settle, undo } from './undo.ts';
 import { type Course, runInWaves } from './waves.ts';
 
@@ -57,7 +57,7 @@ async function carryOut(course: Course, left: string[]): Promise<Outcome['state'
     account.doubt(stages, account.known);
     if (account.stopped === undefined) {
       if (scope === 'site') await runInWaves(course, n, stages);
-      else await conduct.span(new Hosts(sites.input(stages)));
+      else await runSpanning(course, stages);
     }
     await giveUp(course, left);
     if (account.stopped === undefined) n++;

@@ -352,6 +352,64 @@ it('asks those that are left before it disturbs one while another cannot be reac
   });
 }, 60_000);
 
+/** The step that disturbs spans the cluster, one host after another; members say by a package whether they can do without another. */
+function spanned(name: string, more: Partial<Plan> = {}): Plan {
+  const whole = guarded(name, more);
+  const guard = { operation: 'pkg.install', args: { package: 'spare' }, secrets: [], timeout: 1_000 };
+  const stages = whole.stages.map((stage) => {
+    const { disrupts: _, ...rest } = stage;
+    if (rest.operation === 'db.healthy') return { ...rest, guard };
+    if (rest.operation !== 'db.label' || rest.scope === 'host') return rest;
+    return { ...rest, disrupts: true as const, scope: 'cluster' as const, order: { rolling: 1 } };
+  });
+  const segments = whole.segments.flatMap((segment) => {
+    const others = segment.stages.filter((id) => !id.endsWith('db.label'));
+    const own = segment.stages.filter((id) => id.endsWith('db.label'));
+    const parts = [
+      { ...segment, stages: others },
+      { scope: 'cluster' as const, stages: own },
+    ];
+    return parts.filter((part) => part.stages.length > 0);
+  });
+  return { ...whole, stages, segments };
+}
+
+it('asks those that are left before a step that spans the cluster disturbs one while another cannot be reached', async () => {
+  await withWorker(machines, async (queue) => {
+    const plan = spanned('spanned', { budget: 1, patience: {} });
+    for (const name of names) machines.of(name).write('srv/pkg/spare');
+    const first = await outcome(await start(queue, { ...plan, budget: 0 }));
+    const rolled = (revision: number) => {
+      for (const name of names) machines.of(name).remove('srv/zone');
+      return start(queue, plan, { revision, facts: first.facts });
+    };
+    const labelled = () => names.map((name) => times(name, 'db.label'));
+    machines.of('vm4').write('unreachable');
+    expect(await outcome(await rolled(2))).toMatchObject({ state: 'done', parked: ['vm4'], changed: 3 });
+    expect(labelled()).toEqual([2, 2, 2, 1]);
+    machines.of('vm2').remove('srv/pkg/spare');
+    const handle = await rolled(3);
+    await until(() => isStuck(handle));
+    expect((await handle.query(progressQuery)).problems.at(-1)).toMatchObject({ host: 'vm2', type: 'GateClosed' });
+    expect(labelled()).toEqual([3, 2, 2, 1]);
+    await handle.terminate();
+  });
+}, 60_000);
+
+it('lets a step that spans the cluster heal a host that does not serve, and nobody is asked to do without it', async () => {
+  await withWorker(machines, async (queue) => {
+    const plan = spanned('spanned-healed', { patience: {} });
+    const first = await outcome(await start(queue, plan));
+    machines.of('vm2').remove('srv/zone');
+    machines.of('vm2').write('srv/health', 'ill');
+    const facts = { ...first.facts, 'db.role': { vm2: 'SECONDARY' } }; // it has served
+    const handle = await start(queue, plan, { revision: 2, facts });
+    await until(() => times('vm2', 'db.label') === 2);
+    machines.of('vm2').remove('srv/health');
+    expect(await outcome(handle)).toMatchObject({ state: 'done', changed: 1, problems: [] });
+  });
+}, 60_000);
+
 it('notes a signal that makes no sense, and does nothing', async () => {
   machines.of('vm1').write('srv/hold/pkg.install');
   await withWorker(machines, async (queue) => {
