@@ -33,10 +33,10 @@ export const cancelledAndUndone: Row = {
   wanted: 'undone, every host as it was before',
   costly: true,
   run: async (scene) => {
-    await scene.prepare({ seconds: 30 });
+    await scene.prepare({ seconds: 30, disturbs: true });
     const before = await traces(scene.grounds);
     const rollout = await scene.apply();
-    await scene.untilSlow(rollout);
+    await scene.untilSlow(rollout, 'one');
     scene.faults++;
     await scene.farweave('cancel', '--undo');
     const { output } = await scene.end(rollout);
@@ -76,7 +76,7 @@ export const failedRollback: Row = {
   costly: true,
   run: async (scene) => {
     await broken(scene);
-    await scene.prepare({ onFailure: 'rollback', seconds: 5 });
+    await scene.prepare({ onFailure: 'rollback', seconds: 5, disturbs: true });
     const before = await traces(scene.grounds);
     const { output } = await scene.end(await scene.apply());
     await asBefore(scene, before, output);

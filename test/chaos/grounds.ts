@@ -23,6 +23,8 @@ export interface Change {
   readonly onFailure?: 'pause' | 'rollback' | 'continue';
   /** How many hosts may be parked. */
   readonly budget?: number;
+  /** The settings of Docker too, which disturb what serves: then the hosts go one after another. */
+  readonly disturbs?: true;
 }
 
 /** A package that nothing needs, and every release of the lab has. */
@@ -66,16 +68,17 @@ export function running({ file }: Grounds) {
 export const onCluster = ({ file }: Pick<Grounds, 'file'>, ...args: readonly string[]): Promise<Ran> =>
   farweave(['--file', file, ...args]);
 
-/** Changes the cluster file so that packages and the configuration of Docker are no longer what it says. */
+/** Changes the cluster file so that the packages on the hosts, and the settings of Docker where asked for, are no longer what it says. */
 export async function change(
   grounds: Grounds,
   base: string,
   nth: number,
-  { onFailure, budget }: Change,
+  { onFailure, budget, disturbs }: Change,
 ): Promise<void> {
   const policy = `onFailure: ${onFailure ?? 'pause'}${budget === undefined ? '' : `\n  budget: ${budget}`}`;
+  const settings = disturbs ? `    settings: { max-concurrent-downloads: ${nth} }\n` : '';
   const text = base
-    .replace('docker:\n', `docker:\n    settings: { max-concurrent-downloads: ${nth} }\n`)
+    .replace('docker:\n', `docker:\n${settings}`)
     .replace('roles:\n', `roles:\n  system: { packages: [${PACKAGE}] }\n`)
     .replace('onFailure: pause', policy);
   await writeFile(grounds.file, text);

@@ -31,8 +31,8 @@ export const primaryPowerCut: Row = {
   run: async (scene) => {
     const host = await primary(scene);
     scene.afterwards(() => start(host));
-    const rollout = await scene.changing();
-    await scene.untilSlow(rollout);
+    const rollout = await scene.changing({ disturbs: true });
+    await scene.untilSlow(rollout, 'one');
     await kill(host);
     await sleep(30_000);
     await start(host);

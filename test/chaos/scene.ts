@@ -95,10 +95,14 @@ export class Scene {
     return ran;
   }
 
-  /** Waits until the slow step has been heard of on all hosts. */
-  async untilSlow({ pace }: UnderWay): Promise<void> {
+  /** Waits until the slow step has been heard of on all hosts, or on one where they go one after another. */
+  async untilSlow({ pace }: UnderWay, where: 'all' | 'one' = 'all'): Promise<void> {
     const isHeard = (host: string) => pace.moments.some(({ what }) => what === `${host}/${SLOW_STEP} writes its log`);
-    await this.until(() => this.grounds.hosts.every(isHeard), 'the slow step runs on all hosts');
+    const { hosts } = this.grounds;
+    await this.until(
+      () => (where === 'all' ? hosts.every(isHeard) : hosts.some(isHeard)),
+      `the slow step runs on ${where} of ${hosts.join(', ')}`,
+    );
   }
 
   /** The rollout's end, or where it waits for a decision; what it printed is kept. */

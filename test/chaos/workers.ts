@@ -15,7 +15,7 @@ export const workerKilled: Row = {
   promptly: 15,
   limit: 35,
   run: async (scene) => {
-    for (let rollout = await scene.apply(); ; rollout = await scene.changing()) {
+    for (let rollout = await scene.apply(); ; rollout = await scene.changing({ disturbs: true })) {
       await killing(scene, rollout, KILLS);
       const { exitCode, output } = await scene.end(rollout);
       scene.wants(exitCode === 0, 'done', output);
