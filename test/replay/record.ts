@@ -1,6 +1,7 @@
 /**
  * Records what `replay.test.ts` replays: `TEMPORAL_CLI=… node test/replay/record.ts`.
  * Add new recordings under a new name; leave the old ones, which stand for rollouts that are under way in the world.
+ * Those with `chaos` in their names are from real hosts: `make chaos` leaves them in `build/chaos/<row>/`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
