@@ -166,7 +166,9 @@ it('forgets the jobs of a settled rollout only where it is told a fence that kee
     return hosts.told.map(({ text }) => text).join('\n');
   };
   expect(await activity({})).not.toContain('fence.lock');
-  expect(await activity({ over: 4_000 })).toMatch(/cd \/var\/lib\/farweave [\s\S]*-gt[\s\S]*echo 4000[\s\S]*rm -rf \$job/);
+  expect(await activity({ over: 4_000 })).toMatch(
+    /cd \/var\/lib\/farweave [\s\S]*-gt[\s\S]*echo 4000[\s\S]*rm -rf \$job/,
+  );
 });
 
 it('shows what would run only where it is asked to', async () => {
