@@ -10,7 +10,7 @@ export const everything: Row = {
   wanted: 'done',
   run: async (scene) => {
     const { hosts } = scene.grounds;
-    const rollout = await scene.changing({ seconds: 60 });
+    const rollout = await scene.changing({ seconds: 60, disturbs: true });
     await scene.untilSlow(rollout);
     await dropLinks(hosts);
     await scene.fault(rollout, Date.now());

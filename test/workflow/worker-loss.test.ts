@@ -84,10 +84,10 @@ it.each([
     const seconds: number[] = [];
     for (let nth = 0; nth < 4; nth++) seconds.push(await handover(signal, nth));
     const [, second, third, last] = seconds.toSorted((a, b) => a - b) as [number, number, number, number];
-    const median = (second + third) / 2;
-    console.log(`${signal}: median ${median.toFixed(1)} s, most ${last.toFixed(1)} s of ${seconds.length}`);
-    // One of them may fall on a moment at which the machine is busy with something else; chaos holds the slowest to it.
-    expect(median).toBeLessThan(bound);
+    console.log(
+      `${signal}: median ${((second + third) / 2).toFixed(1)} s, most ${last.toFixed(1)} s of ${seconds.length}`,
+    );
+    expect(last).toBeLessThan(bound);
   },
   180_000,
 );
