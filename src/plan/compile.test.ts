@@ -225,3 +225,48 @@ it('has a digest that holds for exactly it, whatever the order of keys', () => {
 it('is plain JSON', () => {
   expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
 });
+
+describe('hosts that leave', () => {
+  const file = (names: readonly string[]) => `apiVersion: farweave.dev/v1
+kind: Cluster
+metadata: { name: forum }
+sites: { ams: {} }
+access: { password: { env: PASSWORD } }
+hosts:
+${names.map((name, n) => `  - { name: ${name}, site: ams, address: 192.0.2.${10 + n} }`).join('\n')}
+roles: { docker: {}, mongodb: {}, nodebb: {} }
+`;
+  const read = (...names: string[]) => parseCluster(file(names), { file: 'cluster.yaml' }).cluster;
+  const before = read('vm0', 'vm1', 'vm2', 'vm3');
+  const known = { indexes: { vm0: 0, vm1: 1, vm2: 2, vm3: 3 } };
+  const without = compilePlan(read('vm0', 'vm1', 'vm2'), known, { before });
+  const argsOf = (operation: string) =>
+    without.stages.filter((stage) => stage.operation === operation).map(({ args }) => args as Record<string, unknown>);
+
+  it('are in the plan, and count for no budget and in no role', () => {
+    expect(without.hosts.filter(({ leaving }) => leaving).map(({ name, index }) => [name, index])).toEqual([
+      ['vm3', 3],
+    ]);
+    const staying = without.stages.find(({ operation: name }) => name === 'mongodb.start');
+    expect(staying?.hosts).toEqual(['vm0', 'vm1', 'vm2']);
+  });
+
+  it('are a part of the mesh and of its names until all else holds, and then no longer', () => {
+    expect(argsOf('wireguard.join').map(({ hosts }) => Object.keys(hosts as object))).toEqual([
+      ['vm0', 'vm1', 'vm2', 'vm3'],
+      ['vm0', 'vm1', 'vm2'],
+    ]);
+    const names = argsOf('dns.serve').map((args) => args['names'] as Record<string, string[]>);
+    expect(names.map((each) => Object.keys(each))).toEqual([
+      ['node0', 'node1', 'node2', 'nodebb', 'node3'],
+      ['node0', 'node1', 'node2', 'nodebb'],
+    ]);
+    expect(names[0]?.['nodebb']).toHaveLength(3);
+  });
+
+  it('leave no trace in the plan of a cluster that nobody leaves', () => {
+    const plan = compilePlan(before, known);
+    expect(compilePlan(before, known, { before })).toEqual(plan);
+    expect(compilePlan(read('vm0', 'vm1', 'vm2', 'vm3', 'vm4'), known, { before }).hosts).toHaveLength(5);
+  });
+});

@@ -1,4 +1,4 @@
-import { contexts, type Layout, used } from '../roles/context.ts';
+import { contexts, type Layout, type Leaving, used } from '../roles/context.ts';
 import { roles as registry } from '../roles/index.ts';
 import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
@@ -12,6 +12,10 @@ export interface CompileOptions {
   readonly purpose?: Plan['purpose'];
   /** The registry's unless told. */
   readonly roles?: readonly Role[];
+  /** What the cluster was before: hosts that are not in it any more leave in order. */
+  readonly before?: Cluster;
+  /** Even where a service loses its quorum by it. */
+  readonly forced?: boolean;
 }
 
 /** How long a verification gives what may be about to come, in milliseconds. */
@@ -21,28 +25,33 @@ const VERIFYING = 10_000;
 export function compilePlan(
   cluster: Cluster,
   knowledge: Knowledge,
-  { purpose = 'apply', roles = registry }: CompileOptions = {},
+  { purpose = 'apply', roles = registry, before, forced = false }: CompileOptions = {},
 ): Plan {
   const { indexes } = allot(cluster, knowledge);
   const hosts = cluster.hosts.map((host) => ({ ...host, index: indexes[host.name]! }));
-  const layout: Layout = { ...cluster, cluster: cluster.name, hosts };
+  const leaving = before && leavingOf(before, cluster, knowledge, forced);
+  const layout: Layout = { ...cluster, cluster: cluster.name, hosts, ...(leaving && { leaving }) };
   const contextOf = contexts(layout, roles);
   const here = used(layout, roles);
 
-  const laidOut = here.flatMap((role) => role.stages(layout.sections[role.name], contextOf(role)));
-  const named = laidOut.filter(({ hosts }) => hosts.length > 0).map(withId);
+  const staying = here.flatMap((role) => role.stages(layout.sections[role.name], contextOf(role)));
+  const parting = leaving
+    ? here.toReversed().flatMap((role) => role.leave?.(layout.sections[role.name], contextOf(role)) ?? [])
+    : [];
+  const named = [...staying, ...parting].filter((stage) => stage.hosts.length > 0).map(withId);
   const wanted = purpose === 'apply' ? named : named.filter(({ kind }) => kind === 'check').map(always);
   const { stages, segments } = cut(wanted, operationsOf(roles, wanted));
+  const all = [...hosts, ...(leaving?.hosts ?? [])];
   // A verification changes nothing, so there is nobody to spare and nothing to wait for.
-  const policy = purpose === 'apply' ? policyFor(cluster) : undefined;
+  const policy = purpose === 'apply' ? policyFor(cluster, all) : undefined;
   return {
     version: 1,
     cluster: cluster.name,
     purpose,
-    hosts,
+    hosts: all,
     stages,
     segments,
-    secrets: secretsOf(cluster, hosts, stages),
+    secrets: secretsOf([cluster, ...(before ? [before] : [])], all, stages),
     budget: amountOf(cluster.rollout.budget, hosts.length),
     onFailure: cluster.rollout.onFailure,
     ...(policy && { policy }),
@@ -51,8 +60,18 @@ export function compilePlan(
   };
 }
 
+/** The hosts that are in the cluster no longer; none where there are none. */
+function leavingOf(before: Cluster, { hosts }: Cluster, { indexes }: Knowledge, forced: boolean): Leaving | undefined {
+  const staying = new Set(hosts.map(({ name }) => name));
+  const gone = before.hosts.flatMap((host): HostSpec[] => {
+    const index = indexes[host.name];
+    return staying.has(host.name) || index === undefined ? [] : [{ ...host, index, leaving: true }];
+  });
+  return gone.length === 0 ? undefined : { hosts: gone, sections: before.sections, forced };
+}
+
 /** Where the spec says nothing of it there is none: such a plan is the same as ever. */
-function policyFor({ rollout, sites, hosts }: Cluster): Policy | undefined {
+function policyFor({ rollout, sites }: Cluster, hosts: readonly HostSpec[]): Policy | undefined {
   const windows = Object.entries(sites).flatMap(([site, { timezone, window }]) =>
     timezone !== undefined && window !== undefined && hosts.some((host) => host.site === site)
       ? [[site, { timezone, ...window }] as const]
@@ -122,7 +141,7 @@ function gatesOf(stage: Stage): readonly Gate[] {
 
 /** Only what the plan uses: nobody is asked for a password that nothing needs. */
 function secretsOf(
-  cluster: Cluster,
+  clusters: readonly Cluster[],
   hosts: readonly HostSpec[],
   stages: readonly Stage[],
 ): Readonly<Record<string, SecretSource>> {
@@ -130,11 +149,11 @@ function secretsOf(
     ...hosts.flatMap(({ access }) => Object.values(access)),
     ...stages.flatMap((stage) => [...stage.secrets, ...gatesOf(stage).flatMap((gate) => gate.secrets)]),
   ];
-  return Object.fromEntries([...new Set(names)].toSorted().map((name) => [name, sourceOf(cluster, name)]));
+  return Object.fromEntries([...new Set(names)].toSorted().map((name) => [name, sourceOf(clusters, name)]));
 }
 
-function sourceOf(cluster: Cluster, name: string): SecretSource {
-  const origin = Object.hasOwn(cluster.secrets, name) ? cluster.secrets[name] : undefined;
+function sourceOf(clusters: readonly Cluster[], name: string): SecretSource {
+  const origin = clusters.find(({ secrets }) => Object.hasOwn(secrets, name))?.secrets[name];
   if (!origin) throw new Error(`${name} is used by a stage, and no role's secrets() says where it comes from`);
   if ('generate' in origin) return { from: 'generated', ...origin.generate };
   return 'worker' in origin ? { from: 'worker', entry: origin.worker } : { from: 'spec' };

@@ -20,6 +20,8 @@ export interface HostSpec {
     readonly passphrase?: string;
     readonly sudoPassword?: string;
   };
+  /** It is taken out of the cluster: where it does not answer, the others go on without it. */
+  readonly leaving?: true;
 }
 
 /** fact → host → value. Small and public (at most 256 bytes each): what hosts must know of each other. */

@@ -25,13 +25,23 @@ export interface Context {
   readonly hosts: readonly HostSpec[];
   /** The hosts that this role is for. */
   readonly on: readonly HostSpec[];
+  /** Hosts that this role was for and that leave the cluster; in neither of the two before. Some may be dead. */
+  readonly leaving: readonly HostSpec[];
   readonly network: Network;
   /** Names of all roles' containers, for the role that serves them. */
   readonly records: readonly DnsRecord[];
+  /** Names that only hosts that leave have. A name that others have too no longer leads to those that leave. */
+  readonly leavingRecords: readonly DnsRecord[];
   /** Sections of the other roles, already parsed; absent where a role is not used. */
   section<Config>(role: Role<Config>): Config | undefined;
+  /** The same of the cluster that hosts leave. */
+  formerSection<Config>(role: Role<Config>): Config | undefined;
   /** The hosts that another role is for. */
   hostsOf(role: Role): readonly HostSpec[];
+  /** The hosts that leave and that another role was for. */
+  leavingOf(role: Role): readonly HostSpec[];
+  /** Whoever takes hosts out accepts that a service loses its quorum by it. */
+  readonly forced: boolean;
 }
 
 /** A sentence about the spec, and the path of the value it is about, from the role's section on. */
@@ -54,12 +64,17 @@ export interface Role<Config = unknown> {
   /** What one section alone cannot say: too many voters, a missing role. */
   validate?(config: Config, context: Context): readonly Problem[];
   /** Names under which its containers are found. */
-  records?(config: Config, context: Omit<Context, 'records'>): readonly DnsRecord[];
+  records?(config: Config, context: Omit<Context, 'records' | 'leavingRecords'>): readonly DnsRecord[];
   /** Secrets that its stages name (`nodebb.adminPassword`) and where they come from. */
   secrets?(config: Config): Readonly<Record<string, SecretReference | Generated>>;
   /** Of the role that is the network: what the others may ask of it. */
   network?(config: Config): Network;
   stages(config: Config, context: Context): readonly Stage[];
+  /**
+   * Where hosts leave, once all stages of all roles hold: what they stop doing, and what the others forget of them. Asked of
+   * the last role first, so that who is served leaves before who serves. Must hold where a host that leaves is dead.
+   */
+  leave?(config: Config, context: Context): readonly Stage[];
   /** What an operator wants to read at the end, such as addresses. */
   outputs?(config: Config, context: Context): readonly { readonly title: string; readonly value: string }[];
 }

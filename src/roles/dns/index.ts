@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { docker } from '../docker/index.ts';
 import type { DnsRecord } from '../network.ts';
-import type { Role } from '../role.ts';
+import type { Context, Role } from '../role.ts';
 import { answers, install, type Names, serve } from './operations.ts';
 
 const Dns = z
@@ -27,17 +27,27 @@ export const dns: Role<z.infer<typeof Dns>> = {
       .filter((name) => records.some((record) => record.name === name))
       .map((name) => ({ severity: 'error', path: ['records', name], message: `${name} is the name of a container` })),
   stages: (config, context) => {
-    const { network, records } = context;
     const on = context.hostsOf(docker);
     if (on.length === 0) return [];
-    const args: Names = { network, names: { ...grouped(records), ...config.records } };
+    const args = namesOf(config, context, [...context.records, ...context.leavingRecords]);
     return [
       install.over(on, 'install a name server', {}),
       serve.over(on, 'serve the names of containers', args),
       answers.over(on, 'answer for every name', args),
     ];
   },
+  leave: (config, context) => {
+    const on = context.hostsOf(docker);
+    const args = namesOf(config, context, context.records);
+    return on.length === 0 ? [] : [serve.over(on, 'drop the names of hosts that leave', args)];
+  },
 };
+
+const namesOf = (
+  config: z.infer<typeof Dns>,
+  { network }: Pick<Context, 'network'>,
+  records: readonly DnsRecord[],
+): Names => ({ network, names: { ...grouped(records), ...config.records } });
 
 /** The same name several times becomes one name with several addresses. */
 function grouped(records: readonly DnsRecord[]): Record<string, string[]> {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { HostSpec } from '../../plan/plan.ts';
 import { type Network, SLOTS } from '../network.ts';
 import type { Context, Problem, Role } from '../role.ts';
 import { install, join, key } from './operations.ts';
@@ -55,20 +56,10 @@ export const wireguard: Role<NetworkSection> = {
       .map((name): Problem => ({ severity: 'error', path: ['endpoints', name], message: `no host is called ${name}` })),
   ],
   network: ({ driver, range, prefix, domain, mtu }): Network => ({ driver, range, prefix, domain, mtu }),
-  stages: (config, { on, network }) => {
-    // At an endpoint of its own a host may be behind another machine, which alone knows of that port.
-    const hasSshPort = (name: string, port: number) => port !== 22 && config.endpoints[name] === undefined;
-    const mesh: Mesh = {
-      network,
-      port: config.port,
-      keepalive: config.keepalive,
-      hosts: Object.fromEntries(
-        on.map(({ name, index, address, port }) => [
-          name,
-          { index, address: config.endpoints[name] ?? address, ...(hasSshPort(name, port) && { ssh: port }) },
-        ]),
-      ),
-    };
+  stages: (config, context) => {
+    const { on, leaving } = context;
+    // Who leaves is a part of the mesh until nobody needs it there.
+    const mesh = meshOf(config, context, [...on, ...leaving]);
     const all = { scope: 'cluster', on: 'each', order: 'all' } as const;
     return [
       install.over(on, 'install WireGuard', {}),
@@ -78,7 +69,22 @@ export const wireguard: Role<NetworkSection> = {
       encrypted.over(on, 'prove that the mesh is encrypted', mesh, { afterChange: true, barrier: all }),
     ];
   },
+  leave: (config, context) => [
+    join.over(context.on, 'drop hosts that leave from the mesh', meshOf(config, context, context.on)),
+  ],
 };
+
+function meshOf({ port, keepalive, ...config }: NetworkSection, context: Context, hosts: readonly HostSpec[]): Mesh {
+  const endpoints = { ...context.formerSection(wireguard)?.endpoints, ...config.endpoints };
+  const { network } = context;
+  // At an endpoint of its own a host may be behind another machine, which alone knows of that port.
+  const hasSshPort = (name: string, ssh: number) => ssh !== 22 && endpoints[name] === undefined;
+  const peers = hosts.map(({ name, index, address, port: ssh }) => [
+    name,
+    { index, address: endpoints[name] ?? address, ...(hasSshPort(name, ssh) && { ssh }) },
+  ]);
+  return { network, port, keepalive, hosts: Object.fromEntries(peers) };
+}
 
 function rangeProblems({ range, prefix }: NetworkSection): Problem[] {
   const [first, length] = parse(range);
