@@ -8,6 +8,8 @@ import { Rollout, SiteWindow } from './rollout.ts';
 /** What cluster.yaml says, complete and checked. Secrets are references still. */
 export interface Cluster extends Omit<Layout, 'cluster' | 'hosts' | 'sites'> {
   readonly name: string;
+  /** What it was read from: changes of hosts are made to it, so that comments stay. */
+  readonly text: string;
   readonly sites: Readonly<Record<string, Site>>;
   readonly hosts: readonly ClusterHost[];
   readonly rollout: Rollout;

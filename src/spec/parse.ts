@@ -46,7 +46,7 @@ export function parseCluster(text: string, { file, roles = registry }: ParseOpti
   const problems = [...mistakes, ...locate(findings(source.value, roles), source, file)];
   const sorted = problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
   if (sorted.some(({ severity }) => severity === 'error')) throw new SpecError(sorted);
-  return { cluster: assemble(source.value, roles), warnings: sorted };
+  return { cluster: assemble(text, source.value, roles), warnings: sorted };
 }
 
 function findings(value: unknown, roles: readonly Role[]): readonly Finding[] {
@@ -76,7 +76,7 @@ function rules(pieces: Pieces, roles: readonly Role[]): readonly Finding[] {
   return [...found, ...roleRules({ cluster: '', sites, hosts: numbered, network: network.value, sections }, roles)];
 }
 
-function assemble(value: unknown, roles: readonly Role[]): Cluster {
+function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster {
   const { metadata, sites, access, rollout, hosts } = z.object(frame).parse(value);
   const { sections, network } = readPieces(Object(value), roles);
   if (!network)
@@ -84,6 +84,7 @@ function assemble(value: unknown, roles: readonly Role[]): Cluster {
   const ofRoles = used({ sections }, roles).map((role) => role.secrets?.(sections[role.name]) ?? {});
   return {
     name: metadata.name,
+    text,
     sites,
     hosts: hosts.map((host) => hostOf(host, access)),
     network: network.value,

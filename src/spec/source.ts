@@ -53,6 +53,24 @@ export function readSource(text: string): Source {
   }
 }
 
+/** A change of a YAML text: a value put at a path, put behind the last of a list, or (where there is none) taken out. */
+export interface Edit {
+  readonly path: Path;
+  readonly value?: unknown;
+  readonly append?: boolean;
+}
+
+/** The text after some edits, one after another. Comments stay; spaces may be set anew. */
+export function edited(text: string, edits: readonly Edit[]): string {
+  const doc = parseDocument(text, { stringKeys: true });
+  for (const { path, value, append = false } of edits) {
+    if (append) doc.addIn(path, doc.createNode(value));
+    else if (value === undefined) doc.deleteIn(path);
+    else doc.setIn(path, value);
+  }
+  return doc.toString({ lineWidth: 0 });
+}
+
 const EXPLAINED: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'is not valid YAML: a tab stands where only spaces may, in the indentation',
   MULTIPLE_DOCS: 'holds more than one YAML document (---); wants one cluster a file',
