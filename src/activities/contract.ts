@@ -1,5 +1,7 @@
-import type { Facts, HostSpec, Json, Window } from '../plan/plan.ts';
+import type { Packed } from '../plan/pack.ts';
+import type { Facts, HostSpec, Json, Knowledge, Plan, Window } from '../plan/plan.ts';
 import type { Opening } from '../plan/window.ts';
+import type { HostChange } from '../spec/change.ts';
 import type { Copy } from '../ssh/marker.ts';
 
 /** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
@@ -100,6 +102,48 @@ export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<Su
 export type GenerateSecrets = (wanted: {
   readonly secrets: Readonly<Record<string, { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }>>;
 }) => Promise<Sealed>;
+
+/** What a cluster is to be after a change of its hosts. */
+export interface Replanned extends Planned {
+  /** cluster.yaml, gzipped, in base64, and the hosts in it. */
+  readonly wanted: Kept;
+  /** The same of before, where hosts leave. */
+  readonly former?: Kept;
+  /** A host that leaves under another name, since its own is taken by another machine. */
+  readonly renamed?: { readonly from: string; readonly to: string };
+  readonly knowledge: Knowledge;
+  /** How the cluster is once all have left. */
+  readonly after?: Planned;
+}
+
+interface Kept {
+  readonly spec: string;
+  readonly hosts: readonly string[];
+}
+
+interface Planned {
+  readonly plan: Packed<{ readonly plan: Plan }>['plan'];
+  readonly digest: string;
+}
+
+export interface Changing {
+  readonly wanted: Kept;
+  /** What hosts are still leaving. */
+  readonly former?: Kept;
+  /** One after another. */
+  readonly changes: readonly HostChange[];
+  readonly knowledge: Knowledge;
+  readonly forced?: boolean;
+}
+
+/** Makes the plan for a cluster whose hosts change. Touches no host. Fails with InvalidArguments, which says all that is wrong. */
+export type PlanChange = (asked: Changing) => Promise<Replanned>;
+
+/** The same as a question: gives the hosts that would come. */
+export type CheckChange = (asked: Changing) => Promise<readonly HostSpec[]>;
+
+/** The key that a machine shows to whoever connects. Nothing is sent to it. */
+export type Greet = (asked: { readonly host: HostSpec }) => Promise<string>;
 
 /** Which sites may be worked on now, and for how long that stays so. */
 export type AskWindows = (asked: {

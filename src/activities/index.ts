@@ -3,9 +3,22 @@ import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Connect } from '../ssh/host.ts';
 import { createAwait } from './await-hosts.ts';
-import type { Activity, AskWindows, AwaitHosts, GenerateSecrets, Recall, Settle, Survey } from './contract.ts';
+import type {
+  Activity,
+  AskWindows,
+  AwaitHosts,
+  CheckChange,
+  GenerateSecrets,
+  Greet,
+  PlanChange,
+  Recall,
+  Settle,
+  Survey,
+} from './contract.ts';
 import { failure } from './failures.ts';
+import { createGreet } from './greet.ts';
 import { createPerformer } from './performer.ts';
+import { createPlanChange } from './plan-change.ts';
 import { createRecall } from './recall.ts';
 import { createGenerate, createSecrets } from './secrets.ts';
 import type { Vault } from './vault.ts';
@@ -19,18 +32,22 @@ export interface Dependencies {
   readonly entries?: Readonly<Record<string, string>>;
 }
 
+type HostActivity = Activity | Survey | Settle | Recall | AwaitHosts | Greet;
+type ClusterActivity = GenerateSecrets | AskWindows | PlanChange | CheckChange;
+
 /** Every operation is an activity type of its own, so that the Web UI and a search of the code speak of the same thing. */
 export function createActivities({
   connect,
   roles,
   vault,
   entries = {},
-}: Dependencies): Record<string, Activity | Survey | Settle | Recall | GenerateSecrets | AskWindows | AwaitHosts> {
+}: Dependencies): Record<string, HostActivity | ClusterActivity> {
   const operations = new Map<string, Operation>(
     roles.flatMap((role) => role.operations).map((operation) => [operation.name, operation]),
   );
   const tools = { connect, open: createSecrets(vault, entries) };
   const perform = createPerformer(tools, operations);
+  const changes = createPlanChange(roles);
   const own = [...operations.keys()].flatMap((name) => [
     [name, perform.converge],
     [`${name}.undo`, perform.undo],
@@ -43,6 +60,9 @@ export function createActivities({
     'host.settle': perform.settle,
     'host.recall': createRecall(tools),
     'hosts.await': createAwait(tools),
+    'hosts.greet': createGreet(tools),
+    'cluster.plan': changes.plan,
+    'cluster.check': changes.check,
     'secrets.generate': createGenerate(vault),
     'site.windows': askWindows,
     // Without it the SDK retries for ever, in the hope that another worker knows the type.

@@ -23,6 +23,7 @@ export function ended(farweave: Farweave, rollout: Followed, view: View, outcome
       ...problemLines(problems, io),
       ...(problems.length > 0 ? [''] : []),
       verdict(view, outcome, elapsed, io),
+      ...abandonedLines(outcome),
       ...(ok && !isCheck ? outputs(view) : []),
       ...web(farweave, rollout, view),
       ...next(nextAfter(ok, isCheck), self),
@@ -99,9 +100,15 @@ function summary(farweave: Farweave, rollout: Followed, view: View) {
   };
 }
 
+function abandonedLines({ abandoned = [] }: Outcome): readonly string[] {
+  return abandoned.map(
+    (host) => `${host} did not answer. The cluster goes on without it; what was brought there is there still.`,
+  );
+}
+
 /** On what the next run would build: of no use to a reader, and long. */
-function withoutFacts({ state, changed, parked, problems, left }: Outcome): Omit<Outcome, 'facts'> {
-  return { state, changed, parked, problems, left };
+function withoutFacts({ facts: _, ...outcome }: Outcome): Omit<Outcome, 'facts'> {
+  return outcome;
 }
 
 function outputs({ plan }: View): readonly string[] {

@@ -5,17 +5,21 @@ import { digestOf } from '../plan/digest.ts';
 import { type Packed, pack } from '../plan/pack.ts';
 import type { Knowledge, Plan } from '../plan/plan.ts';
 import type { Cluster } from '../spec/cluster.ts';
+import { keep, kept } from '../spec/kept.ts';
+import { parseCluster } from '../spec/parse.ts';
 import {
   type ApplyReply,
   applyUpdate,
   type ClusterView,
   clusterId,
+  type Former,
   type LookInput,
   type LookResult,
   lookId,
   progressQuery,
   resumeSignal,
   rolloutId,
+  type Wanted,
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
@@ -45,6 +49,12 @@ export interface Draft {
   /** The version of the cluster's knowledge; a server that knows better refuses the plan. */
   readonly basis: number;
   readonly knowledge: Knowledge;
+  /** cluster.yaml as the cluster keeps it. Missing: its hosts cannot be changed by a request. */
+  readonly wanted?: Wanted;
+  /** The one that hosts are leaving. */
+  readonly former?: Former;
+  /** The plan once they have left. */
+  readonly after?: { readonly plan: Plan; readonly digest: string };
 }
 
 /** A rollout that was begun or, where the same plan is being rolled out already, found. */
@@ -55,9 +65,21 @@ export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'queued' 
 
 /** The plan for a cluster, given what a server remembers of it (nothing, for a new one). Pure. */
 export function draft(cluster: Cluster, state: ClusterView | undefined, purpose: Plan['purpose'] = 'apply'): Draft {
-  const before = state?.knowledge ?? { indexes: {} };
-  const plan = compilePlan(cluster, before, { purpose });
-  return { plan, digest: digestOf(plan), basis: state?.version ?? 0, knowledge: allot(cluster, before) };
+  const known = state?.knowledge ?? { indexes: {} };
+  const former = purpose === 'apply' ? state?.former : undefined;
+  const before = former && parseCluster(kept(former.spec), { file: 'cluster.yaml' }).cluster;
+  const plan = compilePlan(cluster, known, { purpose, ...(before && { before, forced: former.forced === true }) });
+  const leaves = plan.hosts.some(({ leaving }) => leaving);
+  const after = leaves ? compilePlan(cluster, known) : undefined;
+  return {
+    plan,
+    digest: digestOf(plan),
+    basis: state?.version ?? 0,
+    knowledge: allot(cluster, known),
+    wanted: { spec: keep(cluster.text), hosts: cluster.hosts.map(({ name }) => name) },
+    ...(leaves && former && { former }),
+    ...(after && { after: { plan: after, digest: digestOf(after) } }),
+  };
 }
 
 /**
@@ -68,7 +90,7 @@ export function draft(cluster: Cluster, state: ClusterView | undefined, purpose:
  */
 export async function apply(
   farweave: Farweave,
-  { plan, digest, basis, knowledge }: Draft,
+  { plan, after, ...made }: Draft,
   secrets: Readonly<Record<string, string>>,
   { queue = false } = {},
 ): Promise<Begun> {
@@ -85,7 +107,16 @@ export async function apply(
     const reply = await client.withDeadline(Date.now() + 60_000, () =>
       client.workflow.executeUpdateWithStart(applyUpdate, {
         startWorkflowOperation,
-        args: [{ plan: pack(plan), digest, basis, knowledge, sealed, by: whoAmI(), ...(queue && { queue }) }],
+        args: [
+          {
+            ...made,
+            plan: pack(plan),
+            ...(after && { after: { ...after, plan: pack(after.plan) } }),
+            sealed,
+            by: whoAmI(),
+            ...(queue && { queue }),
+          },
+        ],
       }),
     );
     const again = reply.attached && (await triesAgain(farweave, reply));

@@ -11,6 +11,8 @@ const HINTS: Readonly<Record<string, string>> = {
   PlanOutdated: 'Somebody else was quicker: look at the plan again (farweave plan), then apply.',
   RolloutRunning:
     'farweave apply --queue waits for its turn, farweave apply --attach watches what runs, farweave cancel ends it; farweave watch comes back to it later.',
+  HostsMissing:
+    'farweave cluster spec prints the file as the cluster has it: hosts may have been added since yours was written.',
   Moved: 'To go on here, export it there, and here: farweave cluster adopt FILE.',
   ClusterKnown: '--force puts what is adopted in the place of what this server knows.',
 } satisfies Partial<Record<Refusal, string>>;

@@ -20,8 +20,24 @@ export function admit(name: string, state: ClusterState, request: Packed<ApplyRe
       'PlanOutdated',
       `the plan was made from version ${basis} of what is known of ${name}, which has version ${state.version} by now: plan again`,
     );
+  admitHosts(name, state, request);
   const holder = holderOf(state, request);
   if (holder && !queue) throw refused('RolloutRunning', holding(name, holder));
+}
+
+/** Nobody leaves by being forgotten in a file, or comes back by standing in an old one. */
+function admitHosts(name: string, state: ClusterState, { plan, basis, wanted, former }: Packed<ApplyRequest>): void {
+  if (plan.purpose !== 'apply' || wanted === undefined) return;
+  if (basis < (state.leftAt ?? 0) || (state.former && !former))
+    throw refused('PlanOutdated', `hosts of ${name} have left since this plan was made, or are leaving: plan again`);
+  const there = new Set(plan.hosts.map((host) => host.name));
+  const missing = state.wanted?.hosts.filter((host) => !there.has(host)) ?? [];
+  if (missing.length === 0) return;
+  const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them'];
+  throw refused(
+    'HostsMissing',
+    `${missing.join(', ')} ${are} in ${name}, and not in this plan: farweave host remove takes ${them} out in order`,
+  );
 }
 
 /** The rollout that a plan has to wait for. A verification and a follow-up give way to whoever comes; a rollout that is stuck to a mended plan, not to somebody who only looks. */

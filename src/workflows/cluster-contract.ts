@@ -4,6 +4,7 @@ import type { Packed } from '../plan/pack.ts';
 import type { Facts, Knowledge, Plan } from '../plan/plan.ts';
 import type { Outcome, RolloutState } from './contract.ts';
 import type { ControlReply } from './controls.ts';
+import type { Former, HostRequest, Wanted } from './host-contract.ts';
 import type { Moved } from './owner-contract.ts';
 import type { ClusterEvent, Note } from './records.ts';
 
@@ -35,6 +36,18 @@ export interface ClusterState {
   readonly queued?: Queued;
   /** What it brought with it. */
   readonly waiting?: Packed<ApplyRequest>;
+  /** The cluster.yaml that was applied last. Missing as long as nobody has applied one since it is kept. */
+  readonly wanted?: Wanted;
+  /** The one before, as long as hosts that are in it and not in the other have not left. */
+  readonly former?: Former;
+  /** While a rollout runs: what was wanted before, for when nothing comes of it. */
+  readonly fallback?: Fallback;
+  /** By digest, as `plans`. */
+  readonly specs?: Readonly<Record<string, Wanted>>;
+  /** Version at which a host has left last: a plan from before may have it still. */
+  readonly leftAt?: number;
+  /** Changes of hosts that somebody has asked for: those that wait, the one that runs, and the last few that ended. */
+  readonly requests?: readonly HostRequest[];
   readonly events: readonly ClusterEvent[];
   /** The id that its hosts know it by. Missing as long as no rollout has begun since there are such ids. */
   readonly owner?: string;
@@ -43,7 +56,11 @@ export interface ClusterState {
 }
 
 /** What of it is shown: no plans, which no client needs. */
-export type ClusterView = Omit<ClusterState, 'plans' | 'waiting'>;
+export type ClusterView = Omit<ClusterState, 'plans' | 'waiting' | 'specs' | 'fallback'>;
+
+/** The rest only where a host has been given another name. */
+type Fallback = Pick<ClusterState, 'wanted' | 'former'> &
+  Partial<Pick<ClusterState, 'knowledge' | 'facts' | 'sealed' | 'parked'>>;
 
 export interface LastRollout extends Omit<Outcome, 'facts'> {
   readonly revision: number;
@@ -116,6 +133,12 @@ export interface RunningRollout {
   readonly revisits?: readonly string[];
   /** It carries out the plan of an earlier revision. */
   readonly goesBackTo?: number;
+  /** Digest of the plan that is kept of it: that of the cluster once hosts have left. Missing: its own. */
+  readonly keeps?: string;
+  /** The hosts that leave. */
+  readonly leaving?: readonly string[];
+  /** A host that leaves under another name, since its own is given to the machine that takes its place. */
+  readonly renamed?: { readonly from: string; readonly to: string };
   /** The last it told of. Missing: not yet. */
   readonly state?: RolloutState;
   /** Paused on a failure, and nobody has decided yet: another plan may take its place. */
@@ -123,7 +146,7 @@ export interface RunningRollout {
 }
 
 /** Why an apply is refused: make the plan anew, or wait for (or end) the rollout that runs. */
-export type Refusal = 'PlanOutdated' | 'RolloutRunning' | 'InvalidRequest' | 'Moved' | 'ClusterKnown';
+export type Refusal = 'PlanOutdated' | 'RolloutRunning' | 'InvalidRequest' | 'Moved' | 'ClusterKnown' | 'HostsMissing';
 
 export interface ApplyRequest {
   readonly plan: Plan;
@@ -136,6 +159,12 @@ export interface ApplyRequest {
   readonly by: string;
   /** Where another rollout runs: wait for its end instead of being refused. */
   readonly queue?: true;
+  /** What the plan was made from. Missing, in requests of an older release: then hosts cannot be changed by a request. */
+  readonly wanted?: Wanted;
+  /** What hosts leave by this plan. */
+  readonly former?: Former;
+  /** The cluster once they have left: what is kept, to go back to and to follow up. */
+  readonly after?: Pick<Packed<{ readonly plan: Plan }>, 'plan'> & { readonly digest: string };
 }
 
 export interface ApplyReply extends RunningRollout {

@@ -18,6 +18,9 @@ import {
   rolloutEndedSignal,
   statusQuery,
 } from './contract.ts';
+import { letHostsChange } from './host-handlers.ts';
+import { HostRequests } from './host-requests.ts';
+import { HostTurns } from './host-turns.ts';
 import { Lookout } from './lookout.ts';
 import { Memory } from './memory.ts';
 import { letMove, refuseMoved } from './owner.ts';
@@ -32,6 +35,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
   const memory = new Memory(name, state);
   const rollouts = new Rollouts(name, memory);
   const requests = new Requests(name, memory, rollouts);
+  const hosts = new HostTurns(name, memory, rollouts);
 
   // A cancellation of this workflow, pressed in the Web UI by mistake, must not reach what it does for others.
   setHandler(applyUpdate, (request) => shielded(() => rollouts.begin({ request })), {
@@ -68,18 +72,22 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
   setHandler(rolloutChangedSignal, (news) => memory.changed(news), { description: 'Sent by a rollout.' });
   setHandler(rolloutEndedSignal, (news) => memory.ended(news), { description: 'Sent by a rollout.' });
   letMove(name, memory, () => rollouts.isBeginning);
+  letHostsChange(name, memory, new HostRequests(name, memory));
 
   const isIdle = () => {
-    const { rollout, queued, moved } = memory.state;
-    return !rollout && !queued && !moved && !rollouts.isBeginning;
+    const { rollout, queued, moved, requests: asked = [] } = memory.state;
+    const waits = queued || asked.some(({ state }) => state === 'waiting' || state === 'planning');
+    return !rollout && !waits && !moved && !rollouts.isBeginning;
   };
   const lookout = new Lookout(memory, isIdle);
-  const isFull = () => workflowInfo().continueAsNewSuggested && !rollouts.isBeginning && allHandlersFinished();
+  const isFull = () =>
+    workflowInfo().continueAsNewSuggested && !rollouts.isBeginning && !hosts.isBusy && allHandlersFinished();
 
   // A cancellation would end what the cluster is remembered by: to forget it on purpose, terminate it.
   await CancellationScope.nonCancellable(async () => {
     void lookout.run((hosts) => requests.answering(hosts));
     void requests.takeTurns();
+    void hosts.take();
     while (!isFull()) {
       await rollouts.checkUp();
       if (rollouts.isUnwatched) await condition(isFull, CHECKUP);

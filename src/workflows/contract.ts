@@ -9,6 +9,7 @@ import type { Problem } from './records.ts';
 export { SKIPPED } from './attendance.ts';
 export * from './cluster-contract.ts';
 export * from './controls.ts';
+export * from './host-contract.ts';
 export { clusterId, lookId, recallId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
 export * from './owner-contract.ts';
 export type { ClusterEvent, Note, Problem } from './records.ts';
@@ -38,7 +39,7 @@ export interface RolloutInput {
   /** Whose the hosts become. Missing in older rollouts and in verifications: then nobody asks. */
   readonly owner?: Owner;
   /** What a copy of the cluster holds besides what the rollout knows; secrets that it does not need. */
-  readonly keep?: Pick<ClusterCopy, 'version' | 'knowledge' | 'sealed'>;
+  readonly keep?: Pick<ClusterCopy, 'version' | 'knowledge' | 'sealed' | 'wanted' | 'former'>;
 }
 
 /** In the article's words: `queued`, `provisioning`, `done`; `unchanged` where nothing had to be done. */
@@ -76,6 +77,8 @@ export interface Outcome {
   readonly problems: readonly Problem[];
   /** What could not be taken back. */
   readonly left: readonly string[];
+  /** Hosts that have left without an answer: what was brought there is there still. */
+  readonly abandoned?: readonly string[];
   readonly facts: Facts;
 }
 

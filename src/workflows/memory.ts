@@ -7,14 +7,16 @@ import type {
   ClusterEvent,
   ClusterState,
   ClusterView,
+  HostRequest,
   Outcome,
   RolloutState,
   RunningRollout,
 } from './contract.ts';
-import { factsAfter, isSame } from './facts.ts';
+import { factsAfter } from './facts.ts';
+import { isVoid, membershipAfter, remembered, withRequest } from './membership.ts';
 import { parkedBy, withKey } from './parked.ts';
-import { detail, linkTo, upsert } from './report.ts';
 import { withEnd, withRevision } from './revisions.ts';
+import { show, shown } from './shown.ts';
 
 const EVENTS = 200;
 /** Of an event, in characters. */
@@ -41,7 +43,7 @@ export class Memory {
 
   /** Without the plans. */
   get view(): ClusterView {
-    const { plans: _plans, waiting: _waiting, ...view } = this.#state;
+    const { plans: _plans, waiting: _waiting, specs: _specs, fallback: _fallback, ...view } = this.#state;
     return view;
   }
 
@@ -63,14 +65,22 @@ export class Memory {
   }
 
   /** Takes over what comes with a plan, and gives the revision of its rollout. A verification leaves no trace but what was generated. */
-  remember({ plan, knowledge, sealed }: Packed<ApplyRequest>, generated: Sealed): number {
-    const { version, revision, knowledge: before, sealed: had } = this.#state;
-    const made = { ...had, ...generated };
-    const kept =
-      plan.purpose === 'apply' ? { knowledge, sealed: { ...made, ...sealed } } : { knowledge: before, sealed: made };
-    const isNews = !isSame(before, kept.knowledge);
-    this.#state = { ...this.#state, ...kept, version: isNews ? version + 1 : version, revision: revision + 1 };
-    return revision + 1;
+  remember(request: Packed<ApplyRequest>, generated: Sealed, renamed?: RunningRollout['renamed']): number {
+    this.#state = remembered(this.#state, request, generated, renamed);
+    return this.#state.revision;
+  }
+
+  /** A change of hosts that is asked for, or stands otherwise than before; with secrets for when it is carried out. */
+  request(request: HostRequest, sealed: Sealed = {}): void {
+    const { requests, sealed: had } = this.#state;
+    this.#state = { ...this.#state, requests: withRequest(requests, request), sealed: { ...had, ...sealed } };
+    this.#show();
+  }
+
+  /** A rollout that begins is for these requests. */
+  carriesOut(ids: readonly string[], revision: number): void {
+    for (const request of this.#state.requests ?? [])
+      if (ids.includes(request.id)) this.request({ ...request, state: 'running', revision });
   }
 
   /** What the rollout of a plan needs of what is remembered. */
@@ -83,9 +93,10 @@ export class Memory {
 
   /** `plan`: to be kept, for hosts that come back and for people who go back. */
   began(rollout: RunningRollout, by: string, what: string, plan?: Packed<ApplyRequest>['plan']): void {
-    const { revision, digest, followUp, goesBackTo } = rollout;
+    const { revision, followUp, goesBackTo } = rollout;
     const { last, queued } = this.#state;
-    if (queued?.digest === digest) this.#unqueue();
+    if (queued?.digest === rollout.digest) this.#unqueue();
+    const { keeps: digest = rollout.digest } = rollout;
     if (plan?.purpose === 'apply') {
       const how = { ...(followUp && last && { follows: last.revision }), ...(goesBackTo && { goesBackTo }) };
       const entry = { revision, at: new Date().toISOString(), by, digest, hosts: plan.hosts.length, ...how };
@@ -179,7 +190,8 @@ export class Memory {
 
   #end(rollout: RunningRollout, outcome: Outcome, parked: ClusterState['parked']): void {
     const { rollout: _, ...rest } = this.#state;
-    const { revision, digest, followUp, purpose } = rollout;
+    const { revision, followUp, purpose } = rollout;
+    const { keeps: digest = rollout.digest } = rollout;
     const { facts: _facts, ...last } = outcome;
     if (purpose === 'apply') {
       const known = {
@@ -188,30 +200,20 @@ export class Memory {
         revisions: withEnd(rest.revisions, revision, last.state),
       };
       // A follow-up that has made room is as good as none: its hosts are still waited for.
-      const isVoid = followUp === true && this.#superseded === revision && last.state === 'cancelled';
+      // Nor has one that was to take hosts in or out, and has come to nothing.
+      const isNone =
+        (followUp === true && this.#superseded === revision && last.state === 'cancelled') ||
+        (isVoid(outcome) && rest.requests?.some((request) => request.revision === revision) === true);
       const ended = { ...last, revision, digest, ...(followUp && { followUp }) };
-      this.#state = isVoid ? known : { ...known, last: ended, ...(parked && { parked }) };
+      const now = isNone ? known : { ...known, last: ended, ...(parked && { parked }) };
+      this.#state = membershipAfter(now, rollout, outcome);
     } else this.#state = rest;
     const left = last.parked.length > 0 ? `, parked: ${last.parked.join(', ')}` : '';
     this.note(`revision ${revision}: ${last.state}, ${last.changed} changed${left}`);
     this.#show();
   }
 
-  /** For the lists and the page of the Web UI. */
   #show(): void {
-    const { rollout, last, revision, events, queued } = this.#state;
-    const state = rollout ? (rollout.state ?? 'surveying') : (last?.state ?? 'idle');
-    upsert({ cluster: this.#name, revision, state, parked: last?.parked.length ?? 0 });
-    const link = rollout && `Now: ${linkTo(rollout.workflowId)}`;
-    const waits = queued && `Waiting: apply of plan ${shown(queued.digest)} by ${queued.by}`;
-    const told = events
-      .slice(-20)
-      .toReversed()
-      .map(({ at, what, by }) => `- ${at} ${what}${by === undefined ? '' : ` (${by})`}`);
-    const lines = [link, waits].filter((line) => line !== undefined);
-    detail(`${this.#name}: ${state}`, [...lines, ...(lines.length > 0 ? [''] : []), ...told], []);
+    show(this.#name, this.#state);
   }
 }
-
-/** As much of a digest as one tells plans apart by. */
-const shown = (digest: string) => digest.slice(0, 12);

@@ -14,10 +14,13 @@ export interface Moved {
 }
 
 /** All that a cluster is, wherever its server: not what runs, and not that it has moved. */
-export type Belongings = Omit<ClusterState, 'rollout' | 'moved' | 'queued' | 'waiting'>;
+export type Belongings = Omit<ClusterState, 'rollout' | 'moved' | 'queued' | 'waiting' | 'fallback' | 'requests'>;
 
 /** What lies on hosts, for when nothing else is left: nothing that a rollout would not find out again. */
-export type ClusterCopy = Pick<ClusterState, 'revision' | 'version' | 'knowledge' | 'facts' | 'sealed'> & {
+export type ClusterCopy = Pick<
+  ClusterState,
+  'revision' | 'version' | 'knowledge' | 'facts' | 'sealed' | 'wanted' | 'former'
+> & {
   readonly cluster: string;
   readonly owner: string;
 };

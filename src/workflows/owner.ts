@@ -22,12 +22,18 @@ export function ownership(
   { plan, by }: Packed<ApplyRequest>,
 ): Pick<RolloutInput, 'owner' | 'keep'> {
   if (plan.purpose !== 'apply') return {};
-  const { owner: id = uuid4(), version, knowledge, sealed } = memory.state;
+  const { owner: id = uuid4(), version, knowledge, sealed, wanted, former } = memory.state;
   memory.own(id);
   const others = Object.entries(sealed).filter(([secret]) => plan.secrets[secret] === undefined);
   return {
     owner: { id, cluster: name, by, since: new Date().toISOString() },
-    keep: { version, knowledge, sealed: Object.fromEntries(others) },
+    keep: {
+      version,
+      knowledge,
+      sealed: Object.fromEntries(others),
+      ...(wanted && { wanted }),
+      ...(former && { former }),
+    },
   };
 }
 
@@ -64,7 +70,7 @@ export function refuseMoved(name: string, { moved }: ClusterState): void {
 
 /** Neither what runs or waits to nor that it has moved goes along. */
 function belongings(state: ClusterState): Belongings {
-  const { rollout: _, moved: __, queued: ___, waiting: ____, ...rest } = state;
+  const { rollout: _, moved: __, queued: ___, waiting: ____, fallback: _____, requests: ______, ...rest } = state;
   return rest;
 }
 

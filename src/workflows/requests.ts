@@ -2,6 +2,7 @@ import { ApplicationFailure, condition, isCancellation } from '@temporalio/workf
 import type { Packed } from '../plan/pack.ts';
 import { admitFollowUp, admitRollback, holderOf } from './admission.ts';
 import type { ApplyReply, ApplyRequest, ClusterControls, ClusterReply, RunningRollout } from './contract.ts';
+import { isPlanning } from './membership.ts';
 import type { Memory } from './memory.ts';
 import { skipped } from './parked.ts';
 import type { Beginning, Rollouts } from './rollouts.ts';
@@ -101,7 +102,9 @@ export class Requests {
 
   get #isTurn(): boolean {
     const { waiting } = this.#memory.state;
-    return waiting !== undefined && !this.#rollouts.isBeginning && holderOf(this.#memory.state, waiting) === undefined;
+    const { state } = this.#memory;
+    if (waiting === undefined || this.#rollouts.isBeginning || isPlanning(state)) return false;
+    return holderOf(state, waiting) === undefined;
   }
 
   #following(revisits: readonly string[], why: string, by: string): Beginning {
@@ -113,13 +116,14 @@ export class Requests {
 
   /** A plan once more, with what is known by now. */
   #again(digest: string, by: string): Packed<ApplyRequest> {
-    const { plans, version, knowledge } = this.#memory.state;
-    return { plan: plans![digest]!, digest, basis: version, knowledge, sealed: {}, by };
+    const { plans, version, knowledge, specs } = this.#memory.state;
+    const wanted = specs?.[digest];
+    return { plan: plans![digest]!, digest, basis: version, knowledge, sealed: {}, by, ...(wanted && { wanted }) };
   }
 }
 
 /** Anything else than a refusal is a fault of this program: then the task fails, and goes on once it is mended. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (error instanceof ApplicationFailure || isCancellation(error)) return `was refused: ${(error as Error).message}`;
   throw error;
 }

@@ -1,6 +1,6 @@
 import type { ClusterState, Outcome, Revision } from './contract.ts';
 
-type Kept = Required<Pick<ClusterState, 'revisions' | 'plans'>>;
+type Kept = Required<Pick<ClusterState, 'revisions' | 'plans' | 'specs'>>;
 type Plans = Kept['plans'];
 
 /** Revisions that are remembered, most of them without their plan. */
@@ -11,7 +11,7 @@ const BYTES = 120_000;
 
 /** With a revision that has begun. The newest plan is kept whatever its size; older ones as far as there is room. */
 export function withRevision(
-  { revisions = [], plans = {}, waiting }: Pick<ClusterState, 'revisions' | 'plans' | 'waiting'>,
+  { revisions = [], plans = {}, specs = {}, wanted, waiting }: Pick<ClusterState, keyof Kept | 'wanted' | 'waiting'>,
   revision: Omit<Revision, 'kept'>,
   plan: Plans[string],
 ): Kept {
@@ -31,6 +31,9 @@ export function withRevision(
   return {
     revisions: all.map((each) => marked(each, kept.has(each.digest))),
     plans: Object.fromEntries(kept),
+    specs: Object.fromEntries(
+      Object.entries(wanted ? { ...specs, [revision.digest]: wanted } : specs).filter(([digest]) => kept.has(digest)),
+    ),
   };
 }
 

@@ -118,8 +118,19 @@ async function end(state: Outcome['state'], course: Course, leftBefore: readonly
   }
   await settle(whole, account, partingOf(input, account, { state, left }));
   account.parkRest(whole.stages);
-  const { parked, problems, facts } = account;
-  const outcome: Outcome = { state, changed, parked: [...parked], problems: bounded(problems), left, facts };
+  const { problems, facts } = account;
+  const leaving = new Set(input.plan.hosts.filter((host) => host.leaving).map(({ name }) => name));
+  const parked = [...account.parked].filter((host) => !leaving.has(host));
+  const abandoned = [...account.parked].filter((host) => leaving.has(host));
+  const outcome: Outcome = {
+    state,
+    changed,
+    parked,
+    problems: bounded(problems),
+    left,
+    ...(abandoned.length > 0 && { abandoned }),
+    facts,
+  };
   await bulletin.end(outcome);
   if (state === 'done') return outcome;
   // Temporal calls cancelled only what it has itself been asked to cancel.

@@ -42,6 +42,10 @@ export interface Beginning {
   /** For hosts that were parked: gives way to any other plan. */
   readonly followUp?: { readonly revisits: readonly string[]; readonly leavesOut: readonly string[] };
   readonly goesBackTo?: number;
+  /** A host that leaves under another name. */
+  readonly renamed?: RunningRollout['renamed'];
+  /** Ids of the requests that it carries out. */
+  readonly requests?: readonly string[];
 }
 
 /** The rollouts of a cluster, one at a time: begins them, and notices when they are gone. */
@@ -107,13 +111,14 @@ export class Rollouts {
     return { ...(await this.#start(beginning)), attached: false };
   }
 
-  async #start({ request, says, followUp, goesBackTo }: Beginning): Promise<RunningRollout> {
-    const { plan, digest, by } = request;
+  async #start({ request, says, followUp, goesBackTo, renamed, requests = [] }: Beginning): Promise<RunningRollout> {
+    const { plan, digest, by, after } = request;
     await this.#supersede(by);
     const made = await generate({ secrets: missing(plan, this.#memory) }).catch(unable);
     // Cluster workflows that began under an older release followed nobody up, and replay so.
     const keeps = patched('keep-plans');
-    const revision = this.#memory.remember(request, made);
+    const revision = this.#memory.remember(request, made, renamed);
+    const leaving = plan.hosts.filter((host) => host.leaving).map((host) => host.name);
     const child = await this.#child(request, revision);
     const running: RunningRollout = {
       revision,
@@ -126,13 +131,17 @@ export class Rollouts {
       hosts: plan.hosts.length,
       ...(followUp && { followUp: true, revisits: followUp.revisits }),
       ...(goesBackTo !== undefined && { goesBackTo }),
+      ...(after && { keeps: after.digest }),
+      ...(leaving.length > 0 && { leaving }),
+      ...(renamed && { renamed }),
     };
+    this.#memory.carriesOut(requests, revision);
     const what = says ?? `${plan.purpose} of plan ${digest.slice(0, 12)} began`;
     this.#memory.began(
       running,
       by,
       `revision ${revision}${says === undefined ? ': ' : ' '}${what}`,
-      keeps ? plan : undefined,
+      keeps ? (after?.plan ?? plan) : undefined,
     );
     void this.#watch(revision, child);
     for (const host of followUp?.leavesOut ?? []) {

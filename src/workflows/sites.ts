@@ -140,8 +140,10 @@ export class Sites {
   }
 
   get overBudget(): string | undefined {
-    const { lost } = this.#account;
-    const { budget, purpose } = this.#rollout.plan;
+    const { budget, purpose, hosts } = this.#rollout.plan;
+    // Who leaves may be dead: that is often why it does.
+    const leaving = new Set(hosts.filter((host) => host.leaving).map(({ name }) => name));
+    const lost = this.#account.lost.filter((host) => !leaving.has(host));
     if (lost.length <= budget || purpose === 'verify') return undefined;
     return `${lost.length} hosts are parked, and ${budget} may be: ${lost.join(', ')}`;
   }

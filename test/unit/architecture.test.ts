@@ -19,9 +19,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   activities: [
     'roles',
     'ssh',
-    'plan/plan',
-    // Time zones change by law: that is asked as a fact of the world, and stands in histories as an answer.
-    'plan/window',
+    // A change of hosts that came by signal is planned where all roles are known. The answer stands in the history.
+    'spec',
+    // Of it also windows: time zones change by law, so that is asked as a fact of the world.
+    'plan',
     'zod',
     'age-encryption',
     '@temporalio/activity',

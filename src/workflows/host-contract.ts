@@ -1,0 +1,84 @@
+import { defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Sealed } from '../activities/contract.ts';
+import type { HostChange } from '../spec/change.ts';
+import type { Note } from './records.ts';
+
+// ---- cluster:<name>, as its hosts come and go ----
+
+/** A cluster.yaml that was applied, with the hosts in it. */
+export interface Wanted {
+  /** Gzipped, in base64. */
+  readonly spec: string;
+  /** Names. */
+  readonly hosts: readonly string[];
+}
+
+/** The cluster.yaml that hosts are leaving, as long as they have not left. */
+export interface Former extends Wanted {
+  /** Even where a service loses its quorum by it. */
+  readonly forced?: true;
+}
+
+/**
+ * - `asking`: somebody must say whether the key that the host shows is its own.
+ * - `waiting`: for its turn. `planning` → `running` → `done` | `failed`.
+ * - `refused`: the cluster would not be one with it. `withdrawn`: somebody took it back.
+ */
+export type HostRequestState =
+  | 'asking'
+  | 'waiting'
+  | 'planning'
+  | 'running'
+  | 'done'
+  | 'failed'
+  | 'refused'
+  | 'withdrawn';
+
+/** A change of hosts that somebody has asked for. */
+export interface HostRequest {
+  readonly id: string;
+  readonly change: HostChange;
+  readonly by: string;
+  readonly reason?: string;
+  /** ISO 8601. */
+  readonly at: string;
+  readonly state: HostRequestState;
+  readonly forced?: true;
+  /** Of the rollout that brings it about, or did. */
+  readonly revision?: number;
+  /** Why it stands so, where that is not plain. */
+  readonly said?: string;
+  /** The key that the host shows, and that nobody has approved yet. */
+  readonly shownKey?: string;
+}
+
+/** What people may ask for. A signal brings no secrets but entries of the workers' allowlist. */
+export interface HostControls {
+  addHost: Note & Brought & { readonly host: Added };
+  removeHost: Note & { readonly hosts: readonly string[]; readonly forced?: boolean };
+  /** Another machine takes the place of a host: `with` may have the same name. */
+  replaceHost: Note & Brought & { readonly host: string; readonly with: Added; readonly forced?: boolean };
+  /** The key that the host of a request shows is its own. */
+  approveHost: Note & { readonly id: string };
+  /** Takes back a request that has not begun. */
+  withdrawHost: Note & { readonly id: string };
+}
+
+export type Added = Extract<HostChange, { add: unknown }>['add'][number];
+
+interface Brought {
+  /** The host's own secrets, `access.vm3.password`, sealed by the client. */
+  readonly sealed?: Sealed;
+}
+
+export interface HostReply {
+  readonly id: string;
+  /** What becomes of it, as a sentence. */
+  readonly said: string;
+}
+
+/** Answers when the request is taken on, not when it is carried out: the cluster's status tells of it by its id. */
+export const hostUpdate = <Name extends keyof HostControls>(name: Name) =>
+  defineUpdate<HostReply, [HostControls[Name]], Name>(name);
+export const hostSignal = <Name extends keyof HostControls>(name: Name) =>
+  defineSignal<[HostControls[Name]], Name>(name);

@@ -1,0 +1,146 @@
+import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
+import type { CheckChange, Greet } from '../activities/contract.ts';
+import { refused } from './admission.ts';
+import type { HostControls, HostReply, HostRequest } from './contract.ts';
+import { admitAnswer, admitChange, admitSecretsOf, type Change, changeOf, hostsIn } from './host-admission.ts';
+import { changing, whole } from './host-turns.ts';
+import { isOver } from './membership.ts';
+import type { Memory } from './memory.ts';
+import { reasonOf } from './requests.ts';
+import { told } from './shown.ts';
+
+const { 'cluster.check': check } = proxyActivities<{
+  'cluster.check': CheckChange;
+}>({ startToCloseTimeout: '30 seconds', scheduleToCloseTimeout: '1 hour' });
+
+const { 'hosts.greet': greet } = proxyActivities<{ 'hosts.greet': Greet }>({
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '10 minutes',
+  retry: { maximumAttempts: 3 },
+});
+
+const SOMEBODY = 'somebody';
+
+type Asked = HostControls['addHost'] | HostControls['removeHost'] | HostControls['replaceHost'];
+type Changes = 'addHost' | 'removeHost' | 'replaceHost';
+
+/** Changes of hosts as people ask for them, and answer what is asked back. */
+export class HostRequests {
+  readonly #name: string;
+  readonly #memory: Memory;
+
+  constructor(name: string, memory: Memory) {
+    this.#name = name;
+    this.#memory = memory;
+  }
+
+  /** Takes a change on, to be carried out when its turn comes. The same once more finds the one that is there. */
+  async accept(kind: Changes, asked: Asked): Promise<HostReply> {
+    const change = changeOf(kind, asked);
+    const same = this.#same(change);
+    if (same) return replyTo(same);
+    await this.#check(change, asked);
+    const request = this.#take(change, asked, 'waiting');
+    if ('sealed' in asked && asked.sealed) this.#memory.request(request, asked.sealed);
+    return replyTo(request);
+  }
+
+  /** A signal cannot be refused: then that is an event. A host whose key nobody vouches for is sent nothing before somebody does. */
+  async heed(kind: Changes, given: unknown): Promise<void> {
+    const { by, ...asked } = (typeof given === 'object' ? (given ?? {}) : {}) as Asked;
+    const who = typeof by === 'string' ? by : SOMEBODY;
+    await this.#heed(kind, { ...asked, by: who } as Asked).catch((error: unknown) =>
+      this.#memory.note(`${kind} ${reasonOf(whole(error))}`, who),
+    );
+  }
+
+  /** The same of an answer that came by signal. */
+  async heedAnswer(kind: 'approveHost' | 'withdrawHost', given: unknown): Promise<void> {
+    const asked = (typeof given === 'object' ? (given ?? {}) : {}) as HostControls[typeof kind];
+    const answer = kind === 'approveHost' ? this.approve(asked) : this.withdraw(asked);
+    await answer.catch((error: unknown) => this.#memory.note(`${kind} ${reasonOf(error)}`, SOMEBODY));
+  }
+
+  async approve(asked: HostControls['approveHost']): Promise<HostReply> {
+    const request = admitAnswer(this.#name, this.#memory.state, asked, ['asking']);
+    const { shownKey, said: _, ...rest } = request;
+    const change = withKey(request.change, shownKey);
+    const approved = { ...rest, change, state: 'waiting' as const };
+    this.#memory.request(approved);
+    this.#memory.note(`${request.id}: the key ${shownKey} is approved`, asked.by ?? SOMEBODY);
+    return replyTo(approved);
+  }
+
+  async withdraw(asked: HostControls['withdrawHost']): Promise<HostReply> {
+    const request = admitAnswer(this.#name, this.#memory.state, asked, ['asking', 'waiting']);
+    this.#memory.request({ ...request, state: 'withdrawn' });
+    this.#memory.note(`${request.id} is withdrawn: ${told(request.change)}`, asked.by ?? SOMEBODY);
+    return { id: request.id, said: `${request.id} (${told(request.change)}) is withdrawn` };
+  }
+
+  async #heed(kind: Changes, asked: Asked): Promise<void> {
+    const change = changeOf(kind, asked);
+    admitSecretsOf(change);
+    admitChange(this.#name, this.#memory.state, change);
+    if (this.#same(change)) return;
+    const unknown = (await this.#check(change, asked)).filter(({ hostKey }) => hostKey === undefined);
+    const [host] = unknown;
+    if (!host) return void this.#take(change, asked, 'waiting');
+    const shownKey = await greet({ host });
+    const request = this.#take(change, asked, 'asking', { shownKey });
+    this.#memory.note(`${request.id}: ${host.name} shows ${shownKey}: approve or withdraw it`);
+  }
+
+  #check(change: Change, { forced }: Asked & { forced?: boolean }) {
+    admitChange(this.#name, this.#memory.state, change);
+    const before = this.#open.filter(({ state }) => state !== 'running').map((request) => request.change);
+    return check(changing(this.#name, this.#memory.state, [...before, change], forced)).catch(refusal);
+  }
+
+  #take(
+    change: Change,
+    { by = SOMEBODY, reason, forced }: Asked & { forced?: boolean },
+    state: HostRequest['state'],
+    more: Partial<HostRequest> = {},
+  ): HostRequest {
+    const { requests = [] } = this.#memory.state;
+    const numbers = requests.map(({ id }) => Number(id.slice(1)));
+    const request: HostRequest = {
+      id: `h${Math.max(0, ...numbers) + 1}`,
+      change,
+      by,
+      at: new Date().toISOString(),
+      state,
+      ...(reason !== undefined && { reason: String(reason).slice(0, 200) }),
+      ...(forced === true && { forced }),
+      ...more,
+    };
+    this.#memory.request(request);
+    this.#memory.note(`${request.id}: ${told(change)}${reason === undefined ? '' : ` (${reason})`}`, by);
+    return request;
+  }
+
+  get #open(): readonly HostRequest[] {
+    return (this.#memory.state.requests ?? []).filter((request) => !isOver(request));
+  }
+
+  #same(change: Change): HostRequest | undefined {
+    return this.#open.find((request) => JSON.stringify(request.change) === JSON.stringify(change));
+  }
+}
+
+function replyTo({ id, change, state, revision }: HostRequest): HostReply {
+  const stands = state === 'running' ? `is under way in revision ${revision}` : 'is taken on';
+  return { id, said: `${id} (${told(change)}) ${state === 'asking' ? 'waits for an approval' : stands}` };
+}
+
+function withKey(change: Change, hostKey: string | undefined): Change {
+  const [host] = hostsIn(change);
+  if (!host || hostKey === undefined) return change;
+  return 'add' in change ? { add: [{ ...host, hostKey }] } : ({ ...change, with: { ...host, hostKey } } as Change);
+}
+
+function refusal(error: unknown): never {
+  const cause = whole(error);
+  throw cause instanceof ApplicationFailure ? refused('InvalidRequest', cause.message) : cause;
+}

@@ -1,0 +1,30 @@
+import type { ClusterState } from './contract.ts';
+import { isOver } from './membership.ts';
+import { detail, linkTo, upsert } from './report.ts';
+
+/** A cluster as the lists and the page of the Web UI have it. */
+export function show(name: string, { rollout, last, revision, events, queued, requests = [] }: ClusterState): void {
+  const state = rollout ? (rollout.state ?? 'surveying') : (last?.state ?? 'idle');
+  upsert({ cluster: name, revision, state, parked: last?.parked.length ?? 0 });
+  const link = rollout && `Now: ${linkTo(rollout.workflowId)}`;
+  const waits = queued && `Waiting: apply of plan ${shown(queued.digest)} by ${queued.by}`;
+  const asked = requests
+    .filter((request) => !isOver(request))
+    .map((request) => `Hosts: ${request.id}, ${told(request.change)}, ${request.state} (${request.by})`);
+  const latest = events
+    .slice(-20)
+    .toReversed()
+    .map(({ at, what, by }) => `- ${at} ${what}${by === undefined ? '' : ` (${by})`}`);
+  const lines = [link, waits, ...asked].filter((line) => line !== undefined);
+  detail(`${name}: ${state}`, [...lines, ...(lines.length > 0 ? [''] : []), ...latest], []);
+}
+
+/** As much of a digest as one tells plans apart by. */
+export const shown = (digest: string) => digest.slice(0, 12);
+
+/** A change of hosts in few words. */
+export function told(change: NonNullable<ClusterState['requests']>[number]['change']): string {
+  if ('add' in change) return `add ${change.add.map(({ name, site }) => `${name} (${site})`).join(', ')}`;
+  if ('remove' in change) return `remove ${change.remove.join(', ')}`;
+  return `replace ${change.replace} by ${change.with.name} (${change.with.address})`;
+}
