@@ -76,7 +76,7 @@ function removing({ silent = false, forced = false }: z.infer<typeof Removal>): 
 function there() {
   const found = must(local, { replSetGetConfig: 1 }).config.members.filter(isLeaving).map(({ host }) => host);
   const all = must(local, { replSetGetStatus: 1 }).members;
-  const isSilent = (host) => all.some(({ name, health }) => name === host && Number(health) !== 1);
+  const isSilent = (host) => all.some((member) => member.name === host && ails(member));
   return ${silent ? 'found.filter(isSilent)' : 'found'};
 }
 login(local) || fail(user + ' cannot log in');

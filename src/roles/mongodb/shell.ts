@@ -89,6 +89,8 @@ function until(seconds, wanted) {
   }
   return null;
 }
+// Neither PRIMARY nor SECONDARY nor ARBITER, or not heard of.
+function ails(member) { return !member.self && (Number(member.health) !== 1 || [1, 2, 7].indexOf(Number(member.state)) < 0); }
 function hello(db) { return ask(db, { hello: 1 }); }
 // A member that has not joined yet does not know: then one of the others does.
 function leader() {
@@ -126,8 +128,6 @@ else {
     const members = status.members || [];
     const self = members.filter((member) => member.self)[0];
     if (self) look.state = self.stateStr;
-    // Neither PRIMARY nor SECONDARY nor ARBITER, or not heard of.
-    const ails = (member) => !member.self && (Number(member.health) !== 1 || [1, 2, 7].indexOf(Number(member.state)) < 0);
     look.ailing = members.filter(ails).map((member) => member.name);
     const concern = (ask(local, { getDefaultRWConcern: 1 }).defaultWriteConcern || {}).w;
     const features = ask(local, { getParameter: 1, featureCompatibilityVersion: 1 }).featureCompatibilityVersion;
