@@ -1,9 +1,6 @@
-import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import vm from 'node:vm';
 import type { Script } from '../src/ssh/command.ts';
+import { ran } from './sh.ts';
 
 interface Member {
   _id: number;
@@ -165,16 +162,8 @@ export class ReplicaSet {
 const short = (host: string) => host.split('.')[0]!;
 
 /** What reaches the shell in the container, by running the script with a `docker` that only prints it. */
-function codeOf({ text }: Script): string {
-  const folder = mkdtempSync(join(tmpdir(), 'farweave-'));
-  try {
-    writeFileSync(join(folder, 'docker'), '#!/bin/sh\ncat\n');
-    chmodSync(join(folder, 'docker'), 0o755);
-    const env = { PATH: `${folder}:${process.env['PATH']}`, fw_mongodb_adminPassword_json: 'secret' };
-    const { stdout, stderr, status } = spawnSync('sh', { input: text, env, encoding: 'utf8' });
-    if (status !== 0) throw new Error(stderr);
-    return stdout;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+function codeOf(script: Script): string {
+  const { stdout, stderr, exitCode } = ran(script, { valueOf: () => 'secret', programs: { docker: 'cat' } });
+  if (exitCode !== 0) throw new Error(stderr);
+  return stdout;
 }

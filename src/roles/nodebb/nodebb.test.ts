@@ -1,8 +1,5 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
+import { ran } from '../../../test/sh.ts';
 import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { secret, type Text } from '../../ssh/command.ts';
 import { findingContainer } from '../container.ts';
@@ -132,18 +129,8 @@ describe('nodebb.config', () => {
 
   /** What it says where such a file is, of this user. */
   function judged(content: string | undefined, wanted: Forum) {
-    const folder = mkdtempSync(join(tmpdir(), 'farweave-'));
-    const path = join(folder, 'config.json');
-    if (content !== undefined) writeFileSync(path, content, { mode: 0o600 });
-    const { text, variables = {} } = findingConfig(machine(0), wanted);
-    const secrets = Object.entries(variables).map(([name, variable]) => [name, filled([variable])]);
-    const input = text.replaceAll(CONFIG_PATH, path);
-    const { stdout } = spawnSync('sh', {
-      input,
-      env: { ...process.env, ...Object.fromEntries(secrets) },
-      encoding: 'utf8',
-    });
-    rmSync(folder, { recursive: true });
+    const there = content === undefined ? { missing: [CONFIG_PATH] } : { files: { [CONFIG_PATH]: content } };
+    const { stdout } = ran(findingConfig(machine(0), wanted), { valueOf: (variable) => filled([variable]), ...there });
     const user = `${process.getuid?.()}:${process.getgid?.()}`;
     return judgeConfig(said(stdout), { ...wanted, user });
   }
