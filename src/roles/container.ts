@@ -71,6 +71,24 @@ export function remakingContainer({ name, role, stop }: Pick<Container, 'name' |
   return script(sh`if [ -f ${path} ]; then sh ${path}; else ${removing(name, stop)}; fi`);
 }
 
+/** Prints the name of a container that runs. */
+export function findingRunning(name: string): Command {
+  return sh`if command -v docker > /dev/null; then docker ps --filter ${named(name)} --format '{{.Names}}'; fi`;
+}
+
+/** What {@link findingRunning} found where nothing is to run. */
+export function judgeStopped({ exitCode, stdout, stderr }: Output): Verdict {
+  if (exitCode !== 0) return unknown(lastLine(stderr) || 'Docker does not answer');
+  return stdout.trim() === '' ? yes() : no('running', 'stopped');
+}
+
+/** It stays stopped until somebody starts it, whatever its restart policy. */
+export const stopping = (name: string, seconds: number): Script => script(sh`docker stop -t ${seconds} ${name}`);
+
+/** Undoes {@link stopping}. */
+export const startingAgain = (name: string): Script =>
+  script(sh`if [ -n "$(docker ps --all --quiet --filter ${named(name)})" ]; then docker start ${name}; fi`);
+
 /** What an undo of a pull leaves: images that something uses stay. */
 export function droppingImage(image: string): Script {
   return script(sh`docker image rm ${image} || echo 'left: something uses it'`);

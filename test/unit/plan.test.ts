@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { compilePlan } from '../../src/plan/compile.ts';
+import { allot, compilePlan } from '../../src/plan/compile.ts';
 import { pack } from '../../src/plan/pack.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { printPlan } from '../../src/plan/print.ts';
@@ -36,7 +36,9 @@ it('gives every operation of the roles a place in a plan of theirs', () => {
   // With the choices that the example does not make.
   const text = readFileSync(file, 'utf8').replace('docker: {}', 'docker: { source: docker }');
   const other = compilePlan(parseCluster(text, { file }).cluster, { indexes: {} });
-  const named = [plan, other].flatMap(({ stages }) =>
+  const { indexes } = allot(cluster, { indexes: {} });
+  const less = compilePlan({ ...cluster, hosts: cluster.hosts.slice(1) }, { indexes }, { before: cluster });
+  const named = [plan, other, less].flatMap(({ stages }) =>
     stages.flatMap((stage) => [
       stage.operation,
       ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : []),

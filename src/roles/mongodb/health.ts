@@ -10,11 +10,16 @@ export const ReplicaSet = z.object({
   port: z.number(),
   /** Members, `node0.farweave.local:27017`. The set itself numbers them, and they keep their numbers. */
   members: z.array(z.object({ name: z.string() })),
+  /** Members of hosts that leave. */
+  leaving: z.array(z.object({ name: z.string() })).exactOptional(),
   electionTimeoutMillis: z.number(),
 });
 export type ReplicaSet = z.infer<typeof ReplicaSet>;
 
 export const Port = ReplicaSet.pick({ port: true });
+
+/** Of a replica set, by MongoDB itself. */
+export const MOST_VOTERS = 7;
 
 /** The fact that says which member takes writes: PRIMARY or SECONDARY. */
 export const ROLE = 'mongodb.role';

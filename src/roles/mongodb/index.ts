@@ -1,65 +1,14 @@
-import * as z from 'zod';
-import type { HostSpec, Stage } from '../../plan/plan.ts';
-import { versionOf } from '../container.ts';
-import { withoutDocker } from '../docker/index.ts';
+import type { Stage } from '../../plan/plan.ts';
 import { address, SLOTS } from '../network.ts';
-import { type Context, hostNames, type Problem, type Role } from '../role.ts';
+import type { Context, Role } from '../role.ts';
+import { Config, memberAddress, version } from './config.ts';
 import * as health from './health.ts';
+import * as leaving from './leaving.ts';
 import { KEY_SECRET, type Member, memberName } from './member.ts';
 import * as operations from './operations.ts';
+import { validate } from './problems.ts';
 import * as set from './set.ts';
 import { ADMIN_PASSWORD } from './shell.ts';
-
-/** Of a replica set, by MongoDB itself. */
-const MOST_VOTERS = 7;
-
-const Config = z
-  .strictObject({
-    hosts: hostNames,
-    replicaSet: z
-      .string()
-      .regex(/^[A-Za-z][\w-]*$/, 'wants letters, digits, _ and -')
-      .default('rs0')
-      .describe('Name of the replica set.'),
-    image: z
-      .string()
-      .min(1)
-      .default('mongo:8.0.17')
-      .describe('Image of MongoDB 4.4 to 8. Processors without AVX need mongo:4.4.29.'),
-    version: z
-      .string()
-      .regex(/^\d+\.\d+/, 'wants a version such as 8.0')
-      .optional()
-      .describe("Version of MongoDB in the image, where the image's tag does not begin with it."),
-    port: z
-      .int()
-      .min(1)
-      .max(65535)
-      .default(27017)
-      .describe('Port of mongod. It is reached in the mesh only, never published.'),
-    cacheGB: z
-      .number()
-      .min(0.25)
-      .optional()
-      .describe("GiB for WiredTiger's cache. Missing: MongoDB takes half of the memory less 1 GiB."),
-    oplogMB: z
-      .int()
-      .min(64)
-      .optional()
-      .describe('MB for the oplog: how long a member may be away without copying everything anew.'),
-    electionTimeoutMillis: z
-      .int()
-      .min(1000)
-      .default(5000)
-      .describe('How long the primary may be silent before the others elect another, in milliseconds.'),
-    writeConcern: z
-      .union([z.literal('majority'), z.int().min(1).max(MOST_VOTERS)])
-      .default('majority')
-      .describe('How many members must have a write before it is acknowledged, unless a client says otherwise.'),
-  })
-  .describe('A MongoDB replica set, one member a host, reachable in the mesh.');
-
-type Config = z.infer<typeof Config>;
 
 /** What other roles need to use the set. */
 export interface MongoDB {
@@ -85,6 +34,9 @@ export const mongodb: Role<Config> = {
     set.members,
     set.writeConcern,
     health.healthy,
+    leaving.quorum,
+    leaving.removed,
+    leaving.stopped,
   ],
   validate,
   records: (_, { on, network }) =>
@@ -95,6 +47,7 @@ export const mongodb: Role<Config> = {
     [ADMIN_PASSWORD]: { generate: { length: 32, alphabet: 'alphanumeric' } },
   }),
   stages,
+  leave,
 };
 
 /** The set as its clients see it; none where the cluster has no MongoDB. */
@@ -110,7 +63,7 @@ export function mongodbOf(context: Pick<Context, 'network' | 'section' | 'hostsO
 
 function stages(config: Config, context: Context): readonly Stage[] {
   const { on, cluster, network } = context;
-  const { image, replicaSet, port, cacheGB, oplogMB, electionTimeoutMillis, writeConcern } = config;
+  const { image, replicaSet, port, cacheGB, oplogMB, writeConcern } = config;
   const member: Member = {
     cluster,
     image,
@@ -122,20 +75,19 @@ function stages(config: Config, context: Context): readonly Stage[] {
     ],
     network,
   };
-  const replicas: health.ReplicaSet = {
-    replicaSet,
-    port,
-    members: on.map((host) => ({ name: memberAddress(host, config, context) })),
-    electionTimeoutMillis,
-  };
-  const login = { secrets: [ADMIN_PASSWORD] };
-  const once = { ...login, barrier: { scope: 'cluster', on: 'one', order: 'all' } } as const;
-  const together = { ...login, barrier: { scope: 'cluster', on: 'each', order: 'all' } } as const;
+  const replicas = replicaSetOf(config, context);
+  const once = { ...LOGIN, barrier: { scope: 'cluster', on: 'one', order: 'all' } } as const;
+  const together = { ...LOGIN, barrier: { scope: 'cluster', on: 'each', order: 'all' } } as const;
   return [
     operations.cpu.over(on, 'check the processor for MongoDB', { version: version(config) ?? '' }),
-    health.readable.over(on, 'check that MongoDB can read its data', { port, version: version(config) ?? '' }, login),
+    health.readable.over(on, 'check that MongoDB can read its data', { port, version: version(config) ?? '' }, LOGIN),
+    ...(context.leaving.length > 0 && !context.forced
+      ? [leaving.quorum.over(on, 'check that enough members stay', replicas, LOGIN)]
+      : []),
     operations.pulled.over(on, 'pull MongoDB', { image }),
     operations.keyFile.over(on, 'write the key file of the replica set', {}, { secrets: [KEY_SECRET] }),
+    // Dead ones first: they count for majorities, and hold seats that others need.
+    ...removing(config, context, 'drop dead members that leave', { silent: true }),
     operations.start.over(on, 'start MongoDB', member, {
       secrets: [KEY_SECRET],
       barrier: {
@@ -159,41 +111,33 @@ function stages(config: Config, context: Context): readonly Stage[] {
   ];
 }
 
-function validate(config: Config, context: Context): readonly Problem[] {
-  const voters = context.on.length;
-  const problem = (severity: Problem['severity'], path: string, message: string) => [
-    { severity, path: [path], message },
-  ];
+/** Members go while they still serve; who is dead went before. What a host holds of the data stays on it. */
+function leave(config: Config, context: Context): readonly Stage[] {
   return [
-    ...(voters > MOST_VOTERS
-      ? problem('error', 'hosts', `${voters} members would vote; a replica set has at most ${MOST_VOTERS} voters`)
-      : []),
-    ...(voters <= MOST_VOTERS && voters % 2 === 0 && voters > 0
-      ? problem(
-          'warning',
-          'hosts',
-          `${voters} voters survive the loss of no more hosts than ${voters - 1} would: a majority of ${voters} is ${voters / 2 + 1}. Use an odd number`,
-        )
-      : []),
-    ...(typeof config.writeConcern === 'number' && config.writeConcern > voters
-      ? problem('error', 'writeConcern', `${config.writeConcern} members cannot have a write: there are ${voters}`)
-      : []),
-    ...versionProblems(config),
-    ...withoutDocker(context),
+    ...removing(config, context, 'drop members that leave'),
+    leaving.stopped.over(context.leaving, 'stop MongoDB', {}),
   ];
 }
 
-function versionProblems(config: Config): readonly Problem[] {
-  const found = version(config);
-  if (found === undefined) {
-    return [{ severity: 'error', path: ['version'], message: `cannot be told from the image ${config.image}: say it` }];
-  }
-  const [major = 0, minor = 0] = found.split('.').map(Number);
-  const supported = (major === 4 && minor >= 4) || (major >= 5 && major <= 8);
-  return supported ? [] : [{ severity: 'error', path: ['image'], message: `MongoDB ${found} is none of 4.4 to 8` }];
+/** By one that stays after another, so that none of them has to be there: the first does it, and the others see it done. */
+function removing(config: Config, context: Context, title: string, which: { readonly silent?: true } = {}) {
+  if (context.leaving.length === 0) return [];
+  const args = { ...replicaSetOf(config, context), ...which, ...(context.forced && { forced: true }) };
+  const barrier = { scope: 'cluster', on: 'each', order: { rolling: 1 } } as const;
+  return [leaving.removed.over(context.on, title, args, { ...LOGIN, barrier })];
 }
 
-const version = (config: Config) => versionOf(config.image, config.version);
+const LOGIN = { secrets: [ADMIN_PASSWORD] };
 
-const memberAddress = (host: HostSpec, { port }: Config, { network }: Pick<Context, 'network'>) =>
-  `${memberName(host)}.${network.domain}:${port}`;
+function replicaSetOf(config: Config, context: Context): health.ReplicaSet {
+  const { replicaSet, electionTimeoutMillis, port } = config;
+  const former = context.formerSection(mongodb) ?? config;
+  const going = context.leaving.map((host) => ({ name: memberAddress(host, former, context) }));
+  return {
+    replicaSet,
+    port,
+    members: context.on.map((host) => ({ name: memberAddress(host, config, context) })),
+    electionTimeoutMillis,
+    ...(going.length > 0 && { leaving: going }),
+  };
+}

@@ -32,7 +32,7 @@ export const shellOf = (host: Pick<HostSpec, 'index'>, { port }: Pick<Member, 'p
 });
 
 /** Seconds for the last checkpoint. */
-const STOP = 60;
+export const STOP = 60;
 
 /** The container of a member. Its port is not published: it is reached through the mesh. */
 export function containerOf(host: HostSpec, member: Member): Container {

@@ -1,13 +1,11 @@
 import * as z from 'zod';
-import type { HostSpec } from '../../plan/plan.ts';
-import { type Script, script } from '../../ssh/command.ts';
 import { no, operation, unknown, yes } from '../operation.ts';
-import { judging, names, Port, ReplicaSet, SET } from './health.ts';
+import { judging, MOST_VOTERS, names, Port, ReplicaSet, SET } from './health.ts';
 import { shellOf } from './member.ts';
-import { javascript, looking } from './shell.ts';
+import { CHANGING, HELD, within } from './script.ts';
+import { LAG, looking } from './shell.ts';
 
-/** Seconds. A script ends before the job that waits for it does. */
-const SHORT = 110;
+/** Seconds. */
 const INITIATING = 290;
 /** A member that joins copies all data first. */
 const JOINING = 7_190;
@@ -30,8 +28,7 @@ export const initiate = operation('mongodb.initiate', ReplicaSet, {
     within(
       host,
       set,
-      `${HELD}
-for (const { name } of members) {
+      `${HELD}for (const { name } of members) {
   const db = reach(name, 60) || fail(name + ' does not answer: no replica set without all of its members');
   const { setName } = hello(db);
   if (setName) fail(name + ' belongs to the replica set ' + setName + ' already: not making a second one');
@@ -93,18 +90,12 @@ export const members = operation('mongodb.members', ReplicaSet, {
     within(
       host,
       set,
-      `${HELD}
-function reconfigure(change) {
-  const db = primary();
-  const conf = must(db, { replSetGetConfig: 1 }).config;
-  change(conf);
-  conf.version = Number(conf.version) + 1;
-  must(db, { replSetReconfig: conf });
-}
-function find(conf, name) { return conf.members.filter((member) => member.host === name)[0]; }
+      `${HELD}${CHANGING}
 function serving(name) {
   const all = must(primary(), { replSetGetStatus: 1 }).members;
-  return all.some((member) => member.name === name && (member.state === 1 || member.state === 2));
+  const head = all.filter(({ state }) => Number(state) === 1)[0];
+  const isUp = ({ state, optimeDate }) => Number(state) === 1 || (Number(state) === 2 && head && head.optimeDate - optimeDate < ${LAG * 1000});
+  return all.some((member) => member.name === name && isUp(member));
 }
 for (const { name } of members) {
   const known = find(must(primary(), { replSetGetConfig: 1 }).config, name);
@@ -115,6 +106,7 @@ for (const { name } of members) {
     print('adding ' + name);
     // Without a vote at first: while it copies, it must not count for majorities.
     reconfigure((conf) => {
+      if (find(conf, name)) return;
       const taken = conf.members.map((member) => Number(member._id));
       let free = 0;
       while (taken.includes(free)) free++;
@@ -122,6 +114,10 @@ for (const { name } of members) {
     });
   }
   if (!until(7000, () => serving(name))) fail(name + ' has not finished copying');
+  // Where no more can vote, one that leaves makes room.
+  const { members: all } = must(primary(), { replSetGetConfig: 1 }).config;
+  const going = all.filter(isLeaving).map(({ host }) => host);
+  if (all.filter(({ votes }) => votes).length >= ${MOST_VOTERS} && going.length > 0) removeOne(going);
   reconfigure((conf) => { Object.assign(find(conf, name), { priority: 1, votes: 1 }); });
   print('added ' + name);
 }
@@ -154,22 +150,3 @@ export const writeConcern = operation('mongodb.writeConcern', Concern, {
       `must(primary(), { setDefaultRWConcern: 1, defaultWriteConcern: { w: ${JSON.stringify(set.writeConcern)}, wtimeout: 0 } });`,
     ),
 });
-
-/** Passed to every script that deals with the set as a whole. */
-const HELD = `if (local === null) fail('MongoDB does not answer');`;
-
-function within(
-  host: HostSpec,
-  set: { readonly port: number } & Partial<ReplicaSet>,
-  code: string,
-  limit = SHORT,
-): Script {
-  const { replicaSet = null, members: all = [], electionTimeoutMillis = 0 } = set;
-  const settings = {
-    electionTimeoutMillis,
-    // A member that vanished without a word is only given up after this time, whatever the election time-out.
-    heartbeatTimeoutSecs: Math.max(1, Math.ceil(electionTimeoutMillis / 1000)),
-  };
-  const known = `const replicaSet = ${JSON.stringify(replicaSet)}, members = ${JSON.stringify(all)}, settings = ${JSON.stringify(settings)};\n`;
-  return script(javascript(shellOf(host, set), known + code, { wait: 60, all: limit }));
-}

@@ -8,6 +8,9 @@ export const DATA = '/var/lib/mongodb';
 export const ADMIN_USER = 'admin';
 export const ADMIN_PASSWORD = 'mongodb.adminPassword';
 
+/** Seconds by which a member may be behind the primary and still count as one that can take its place. */
+export const LAG = 10;
+
 /** What scripts must know of a member. */
 export interface Shell {
   /** Of the container. */
@@ -86,6 +89,8 @@ function until(seconds, wanted) {
   }
   return null;
 }
+// Neither PRIMARY nor SECONDARY nor ARBITER, or not heard of.
+function ails(member) { return !member.self && (Number(member.health) !== 1 || [1, 2, 7].indexOf(Number(member.state)) < 0); }
 function hello(db) { return ask(db, { hello: 1 }); }
 // A member that has not joined yet does not know: then one of the others does.
 function leader() {
@@ -123,8 +128,6 @@ else {
     const members = status.members || [];
     const self = members.filter((member) => member.self)[0];
     if (self) look.state = self.stateStr;
-    // Neither PRIMARY nor SECONDARY nor ARBITER, or not heard of.
-    const ails = (member) => !member.self && (Number(member.health) !== 1 || [1, 2, 7].indexOf(Number(member.state)) < 0);
     look.ailing = members.filter(ails).map((member) => member.name);
     const concern = (ask(local, { getDefaultRWConcern: 1 }).defaultWriteConcern || {}).w;
     const features = ask(local, { getParameter: 1, featureCompatibilityVersion: 1 }).featureCompatibilityVersion;
@@ -153,10 +156,15 @@ const local = reach("127.0.0.1:${shell.port}", ${wait});
   return sh`printf %s ${words([...prelude, ...(typeof code === 'string' ? [code] : code)])} | docker exec --interactive ${COOKIE} --user 0 ${shell.name} sh -c ${RUN} farweave ${all}`;
 }
 
-/** Asks a member for its {@link Look}. A machine without Docker, or without data, has no member: that is an answer. */
-export function looking(shell: Shell): Command {
+/**
+ * Asks a member for its {@link Look}. A machine without Docker, or without data, has no member: that is an answer.
+ * An election that is under way is given so many seconds.
+ */
+export function looking(shell: Shell, election = 0): Command {
+  const patience = Math.min(election, LOOK_LIMITS.all / 2);
+  const wait = patience > 0 ? `if (local && hello(local).setName) until(${patience}, () => hello(local).primary);` : '';
   return sh`if command -v docker > /dev/null && [ -n "$(docker ps --quiet --filter ${named(shell.name)})" ]; then
-${javascript(shell, LOOK, LOOK_LIMITS)}
+${javascript(shell, wait + LOOK, LOOK_LIMITS)}
 elif [ -e ${DATA}/WiredTiger ]; then echo ${`${MARK}{"state":"down"}`}
 else echo ${`${MARK}{"state":"absent"}`}
 fi`;

@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { type Script, script, secret, sh, type Text, text } from '../../ssh/command.ts';
-import type { Container } from '../container.ts';
-import { BRIDGE, joining, networkArgs, RESOLVER, SLOTS } from '../network.ts';
+import { BRIDGE, networkArgs, RESOLVER } from '../network.ts';
 
 /** What NodeBB's containers have in common. */
 export const Forum = z.object({
@@ -85,75 +84,6 @@ export function connection(
   return text`mongodb://${user}:${secret(password, 'uri')}@${members.join(',')}/${database}?replicaSet=${replicaSet}&authSource=${source}&w=majority`;
 }
 
-/** config.json. It differs between hosts in who runs the jobs, and in the URL where each has its own. */
-export function configOf(host: HostSpec, forum: Forum): Text {
-  const { modern } = traits(forum);
-  return text`{
-  "url": ${JSON.stringify(urlOf(host, forum))},
-  "port": ${listens(forum)},
-  "secret": "${secret(SECRET, 'json')}",
-  "jobsDisabled": ${JSON.stringify(host.name !== forum.jobs)},
-  "database": "mongo",
-  "mongo": ${modern ? connectionString(forum) : hostLists(forum)}
-}
-`;
-}
-
-/** With these, a frozen primary is given up within seconds, and requests that it holds within a minute: NodeBB has 90 s and never. */
-const DRIVER = {
-  connectTimeoutMS: 3000,
-  heartbeatFrequencyMS: 2000,
-  serverSelectionTimeoutMS: 30000,
-  socketTimeoutMS: 45000,
-};
-
-/** The driver of 1.4 knows connections that are idle no better than ones that hang: it is left to the kernel to tell. */
-const OLD_DRIVER = { replSet: { socketOptions: { keepAlive: 5000, connectTimeoutMS: 5000 } } };
-
-function connectionString(forum: Forum): Text {
-  return text`{ "uri": "${connection(forum, DATABASE_USER, DATABASE_PASSWORD)}", "options": ${JSON.stringify(DRIVER)} }`;
-}
-
-function hostLists({ members, database, replicaSet }: Forum): Text {
-  const hosts = members.map((member) => member.slice(0, member.lastIndexOf(':'))).join(',');
-  const ports = members.map((member) => member.slice(member.lastIndexOf(':') + 1)).join(',');
-  return text`{
-    "host": ${JSON.stringify(hosts)},
-    "port": ${JSON.stringify(ports)},
-    "username": ${JSON.stringify(DATABASE_USER)},
-    "password": "${secret(DATABASE_PASSWORD, 'json')}",
-    "database": ${JSON.stringify(`${database}?replicaSet=${replicaSet}`)},
-    "options": ${JSON.stringify(OLD_DRIVER)}
-  }`;
-}
-
-/**
- * The container. It starts the loader itself: the entry point of the published image runs `npm install` each time, and
- * does not hand SIGTERM on.
- */
-export function containerOf(host: HostSpec, forum: Forum): Container {
-  return {
-    name: NAME,
-    role: 'nodebb',
-    cluster: forum.cluster,
-    image: forum.image,
-    stop: 20,
-    flags: [
-      ...joining(forum.network, host, NAME, SLOTS.nodebb),
-      `--publish=${forum.port}:${listens(forum)}`,
-      // A machine that is gone says nothing: connections to it end after some 15 s instead of as many minutes.
-      '--sysctl=net.ipv4.tcp_retries2=5',
-      '--sysctl=net.ipv4.tcp_keepalive_intvl=5',
-      '--sysctl=net.ipv4.tcp_keepalive_probes=3',
-      ...inside(forum),
-      ...mounts(forum),
-      '--entrypoint=node',
-    ],
-    command: ['loader.js', '--no-silent', '--no-daemon'],
-    reads: configOf(host, forum),
-  };
-}
-
 /** For a container that comes, works and goes, on the same network. */
 export const visiting = (forum: Forum): readonly string[] => [
   `--network=${BRIDGE}`,
@@ -171,7 +101,12 @@ export const mounts = (forum: Forum): readonly string[] => [
   ...modules(forum),
 ];
 
-const inside = ({ user }: Forum) => ['--init', `--user=${user}`, `--workdir=${HOME}`, '--env=NODE_ENV=production'];
+export const inside = ({ user }: Forum) => [
+  '--init',
+  `--user=${user}`,
+  `--workdir=${HOME}`,
+  '--env=NODE_ENV=production',
+];
 
 /**
  * The published image declares its 570 MB of modules a volume, which Docker would copy for every container anew.

@@ -9,7 +9,7 @@ import { type Context, hostNames, type Problem, type Role } from '../role.ts';
 import { SecretReference } from '../secret.ts';
 import { ADMIN_PASSWORD, database, setup } from './database.ts';
 import { DATABASE_PASSWORD, type Forum, FRONT, frontOf, NAME, SECRET, traits } from './forum.ts';
-import { build, config as configFile, pulled, serving, start } from './operations.ts';
+import { build, config as configFile, pulled, serving, start, stopped } from './operations.ts';
 import { replicated } from './replicated.ts';
 
 const Admin = z.strictObject({
@@ -53,7 +53,7 @@ type Config = z.infer<typeof Config>;
 export const nodebb: Role<Config> = {
   name: 'nodebb',
   config: Config,
-  operations: [pulled, database, setup, configFile, build, start, serving, replicated],
+  operations: [pulled, database, setup, configFile, build, start, serving, replicated, stopped],
   validate,
   records: (_, { on, network }) => on.map((host) => ({ name: NAME, address: address(network, host, SLOTS.nodebb) })),
   secrets: ({ admin }) => ({
@@ -62,6 +62,7 @@ export const nodebb: Role<Config> = {
     [SECRET]: { generate: { length: 48, alphabet: 'alphanumeric' } },
   }),
   stages,
+  leave: (_, { leaving }) => [stopped.over(leaving, 'stop NodeBB', {})],
   outputs: ({ url, port, admin }, { on }) => [
     ...on.map((host) => ({ title: `NodeBB on ${host.name}`, value: frontOf(host, { url: url ?? null, port }) })),
     { title: 'NodeBB login', value: `${admin.username}, password ${whereabouts(admin.password)}` },
@@ -73,7 +74,8 @@ function stages(config: Config, context: Context): readonly Stage[] {
   const { replicaSet, members } = mongodbOf(context) ?? { replicaSet: '', members: [] as readonly string[] };
   const { image, user, port, url = null, database: name, admin } = config;
   const version = versionOf(image, config.version) ?? '';
-  const jobs = on[0]?.name ?? '';
+  // The one that has been there longest, so that a new host takes nothing over.
+  const jobs = on.toSorted((one, other) => one.index - other.index)[0]?.name ?? '';
   const forum: Forum = {
     cluster,
     image,

@@ -1,4 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
+import { ran } from '../../../test/sh.ts';
 import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { secret, type Text } from '../../ssh/command.ts';
 import { findingContainer } from '../container.ts';
@@ -7,10 +8,12 @@ import { docker } from '../docker/index.ts';
 import { mongodb } from '../mongodb/index.ts';
 import type { Network } from '../network.ts';
 import type { Operation } from '../operation.ts';
+import { configOf, findingConfig, judgeConfig } from './config-json.ts';
+import { containerOf } from './container.ts';
 import { database, setup } from './database.ts';
-import { configOf, containerOf, Forum, front, listens } from './forum.ts';
+import { CONFIG_PATH, Forum, front, listens } from './forum.ts';
 import { nodebb } from './index.ts';
-import { build, pulled, serving } from './operations.ts';
+import { build, pulled, serving, stopped } from './operations.ts';
 import { replicated } from './replicated.ts';
 
 const network: Network = {
@@ -100,10 +103,63 @@ describe('config.json', () => {
     expect(disabled).toEqual([false, true, true]);
   });
 
+  it('lets no host that is new take the jobs over, wherever it stands in the file', () => {
+    const { config, context } = laidOut();
+    const on = [machine(3), ...context.on];
+    expect(stage(nodebb.stages(config, { ...context, on }), 'nodebb.config').args).toMatchObject({ jobs: 'vm0' });
+    expect(stage(nodebb.stages(config, { ...context, on: on.slice(2) }), 'nodebb.config').args).toMatchObject({
+      jobs: 'vm1',
+    });
+  });
+
   it('has one URL on all hosts where there is one', () => {
     const forum = forumOf({ url: 'https://forum.example/talk/' });
     const urls = [0, 1].map((n) => JSON.parse(filled(configOf(machine(n), forum))).url);
     expect(urls).toEqual(['https://forum.example/talk', 'https://forum.example/talk']);
+  });
+});
+
+describe('nodebb.config', () => {
+  const forum = forumOf();
+  const but = (...members: readonly number[]) => ({
+    ...forum,
+    members: members.map((index) => `node${index}.farweave.local:27017`),
+  });
+  const modern = (of: Forum) => filled(configOf(machine(0), of));
+
+  /** What it says where such a file is, of this user. */
+  function judged(content: string | undefined, wanted: Forum) {
+    const there = content === undefined ? { missing: [CONFIG_PATH] } : { files: { [CONFIG_PATH]: content } };
+    const { stdout } = ran(findingConfig(machine(0), wanted), { valueOf: (variable) => filled([variable]), ...there });
+    const user = `${process.getuid?.()}:${process.getgid?.()}`;
+    return judgeConfig(said(stdout), { ...wanted, user });
+  }
+
+  const oldForum = { ...forumOf(old), version: '1.4.0' };
+  test.each([
+    ['what it should be', modern(forum), forum, 'yes'],
+    ['what it should be for 1.4', filled(configOf(machine(0), oldForum)), oldForum, 'yes'],
+    ['three members, where there are more now', modern(forum), but(0, 1, 2, 3), 'yes'],
+    [
+      'the same for 1.4',
+      filled(configOf(machine(0), oldForum)),
+      { ...oldForum, members: but(0, 1, 2, 3).members },
+      'yes',
+    ],
+    ['fewer members than it could', modern(but(0, 1)), but(0, 1, 2), 'no'],
+    ['a member that has left', modern(forum), but(1, 2, 3), 'no'],
+    ['another port of MongoDB', modern(forum).replaceAll('27017', '27018'), forum, 'no'],
+    ['something else', modern(forum).replace('4567', '4568'), forum, 'no'],
+    ['another password', modern(forum).replace('databasePassword uri', 'other'), forum, 'no'],
+    ['nothing', undefined, forum, 'no'],
+  ])('judges a file that says %s', (_, content, wanted, is) => {
+    expect(judged(content, wanted).is).toBe(is);
+  });
+
+  it('is no reason to make the container anew where only the members differ', () => {
+    const reads = (of: Forum) => filled(containerOf(machine(0), of).reads);
+    expect(reads(but(1, 2, 3))).toBe(reads(forum));
+    expect(reads({ ...forum, jobs: 'vm1' })).not.toBe(reads(forum));
   });
 });
 
@@ -263,7 +319,20 @@ describe('nodebb.replicated', () => {
   });
 });
 
+test.each([
+  ['running', 'nodebb\n', 'no'],
+  ['stopped', '', 'yes'],
+])('nodebb.stopped judges a forum that is %s', (_, stdout, is) => {
+  expect(stopped.judge(said(stdout), machine(0), {}, {}).is).toBe(is);
+});
+
 describe('the role', () => {
+  it('stops on hosts that leave, and does nothing on the others', () => {
+    const { config, context } = laidOut();
+    const stages = nodebb.leave!(config, { ...context, leaving: [machine(3)] });
+    expect(stages.map(({ operation, hosts }) => [operation, hosts])).toEqual([['nodebb.stopped', ['vm3']]]);
+  });
+
   it('sets up once, restarts one host at a time, and verifies what it changed', () => {
     const stages = stagesOf();
     expect(stages.map(({ operation }) => operation)).toEqual([

@@ -3,22 +3,24 @@ import { script, sh, writing } from '../../ssh/command.ts';
 import {
   droppingImage,
   findingContainer,
-  findingFile,
   findingImage,
+  findingRunning,
   judgeContainer,
-  judgeFile,
   judgeImage,
+  judgeStopped,
   lastLine,
   makingContainer,
   named,
   remakingContainer,
+  startingAgain,
+  stopping,
 } from '../container.ts';
 import { no, operation, same, yes } from '../operation.ts';
+import { configOf, findingConfig, isConfigured, judgeConfig } from './config-json.ts';
+import { containerOf, STOP } from './container.ts';
 import {
   buildFolder,
   CONFIG_PATH,
-  configOf,
-  containerOf,
   Forum,
   frontOf,
   makingFolders,
@@ -60,12 +62,12 @@ export const config = operation('nodebb.config', Forum, {
   publishes: [],
   undo: 'restore',
   // By then the container of before runs again, with what stood here.
-  restored: () =>
+  restored: (host, forum) =>
     script(
-      sh`if [ -f ${CONFIG_PATH} ] && [ -n "$(docker ps --quiet --filter ${named(NAME)})" ]; then docker restart -t 20 ${NAME}; fi`,
+      sh`if [ -f ${CONFIG_PATH} ] && [ -n "$(docker ps --quiet --filter ${named(NAME)})" ] && ! ${isConfigured(host, forum)}; then docker restart -t ${STOP} ${NAME}; fi`,
     ),
-  probe: (host, forum) => findingFile(CONFIG_PATH, configOf(host, forum)),
-  judge: (output, _, { user }) => judgeFile(output, `600 ${user}`),
+  probe: (host, forum) => findingConfig(host, forum),
+  judge: (output, _, forum) => judgeConfig(output, forum),
   apply: (host, forum) => writing(CONFIG_PATH, configOf(host, forum), { mode: '0600', owner: forum.user }),
 });
 
@@ -102,6 +104,15 @@ export const start = operation('nodebb.start', Forum, {
   probe: (host, forum) => findingContainer(containerOf(host, forum)),
   judge: (output) => judgeContainer(output),
   apply: (host, forum) => script(makingFolders(forum), makingContainer(containerOf(host, forum))),
+});
+
+/** Readers go elsewhere: what is under way has {@link STOP} seconds to end. */
+export const stopped = operation('nodebb.stopped', z.object({}), {
+  publishes: [],
+  undo: () => startingAgain(NAME),
+  probe: () => findingRunning(NAME),
+  judge: (output) => judgeStopped(output),
+  apply: () => stopping(NAME, STOP),
 });
 
 /** As readers see it, asked from outside. `/ping` would not do: a NodeBB that was never set up answers it as well. */

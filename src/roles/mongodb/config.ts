@@ -1,0 +1,59 @@
+import * as z from 'zod';
+import type { HostSpec } from '../../plan/plan.ts';
+import { versionOf } from '../container.ts';
+import { type Context, hostNames } from '../role.ts';
+import { MOST_VOTERS } from './health.ts';
+import { memberName } from './member.ts';
+
+export const Config = z
+  .strictObject({
+    hosts: hostNames,
+    replicaSet: z
+      .string()
+      .regex(/^[A-Za-z][\w-]*$/, 'wants letters, digits, _ and -')
+      .default('rs0')
+      .describe('Name of the replica set.'),
+    image: z
+      .string()
+      .min(1)
+      .default('mongo:8.0.17')
+      .describe('Image of MongoDB 4.4 to 8. Processors without AVX need mongo:4.4.29.'),
+    version: z
+      .string()
+      .regex(/^\d+\.\d+/, 'wants a version such as 8.0')
+      .optional()
+      .describe("Version of MongoDB in the image, where the image's tag does not begin with it."),
+    port: z
+      .int()
+      .min(1)
+      .max(65535)
+      .default(27017)
+      .describe('Port of mongod. It is reached in the mesh only, never published.'),
+    cacheGB: z
+      .number()
+      .min(0.25)
+      .optional()
+      .describe("GiB for WiredTiger's cache. Missing: MongoDB takes half of the memory less 1 GiB."),
+    oplogMB: z
+      .int()
+      .min(64)
+      .optional()
+      .describe('MB for the oplog: how long a member may be away without copying everything anew.'),
+    electionTimeoutMillis: z
+      .int()
+      .min(1000)
+      .default(5000)
+      .describe('How long the primary may be silent before the others elect another, in milliseconds.'),
+    writeConcern: z
+      .union([z.literal('majority'), z.int().min(1).max(MOST_VOTERS)])
+      .default('majority')
+      .describe('How many members must have a write before it is acknowledged, unless a client says otherwise.'),
+  })
+  .describe('A MongoDB replica set, one member a host, reachable in the mesh.');
+
+export type Config = z.infer<typeof Config>;
+
+export const version = (config: Config) => versionOf(config.image, config.version);
+
+export const memberAddress = (host: HostSpec, { port }: Pick<Config, 'port'>, { network }: Pick<Context, 'network'>) =>
+  `${memberName(host)}.${network.domain}:${port}`;

@@ -1,0 +1,39 @@
+import { withoutDocker } from '../docker/index.ts';
+import type { Context, Problem } from '../role.ts';
+import { type Config, version } from './config.ts';
+import { MOST_VOTERS } from './health.ts';
+
+/** What is wrong with a set of so many members, of such a version. */
+export function validate(config: Config, context: Context): readonly Problem[] {
+  const voters = context.on.length;
+  const problem = (severity: Problem['severity'], path: string, message: string) => [
+    { severity, path: [path], message },
+  ];
+  return [
+    ...(voters > MOST_VOTERS
+      ? problem('error', 'hosts', `${voters} members would vote; a replica set has at most ${MOST_VOTERS} voters`)
+      : []),
+    ...(voters <= MOST_VOTERS && voters % 2 === 0 && voters > 0
+      ? problem(
+          'warning',
+          'hosts',
+          `${voters} voters survive the loss of no more hosts than ${voters - 1} would: a majority of ${voters} is ${voters / 2 + 1}. Use an odd number`,
+        )
+      : []),
+    ...(typeof config.writeConcern === 'number' && config.writeConcern > voters
+      ? problem('error', 'writeConcern', `${config.writeConcern} members cannot have a write: there are ${voters}`)
+      : []),
+    ...versionProblems(config),
+    ...withoutDocker(context),
+  ];
+}
+
+function versionProblems(config: Config): readonly Problem[] {
+  const found = version(config);
+  if (found === undefined) {
+    return [{ severity: 'error', path: ['version'], message: `cannot be told from the image ${config.image}: say it` }];
+  }
+  const [major = 0, minor = 0] = found.split('.').map(Number);
+  const supported = (major === 4 && minor >= 4) || (major >= 5 && major <= 8);
+  return supported ? [] : [{ severity: 'error', path: ['image'], message: `MongoDB ${found} is none of 4.4 to 8` }];
+}

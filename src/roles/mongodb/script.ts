@@ -1,0 +1,85 @@
+import type { HostSpec } from '../../plan/plan.ts';
+import { type Script, script } from '../../ssh/command.ts';
+import type { ReplicaSet } from './health.ts';
+import { shellOf } from './member.ts';
+import { javascript, LAG } from './shell.ts';
+
+/** Seconds. A script ends before the job that waits for it does. */
+const SHORT = 110;
+
+/** What a script is told of the set. */
+type Told = { readonly port: number } & Partial<ReplicaSet>;
+
+/** Runs on a member's host, with what is wanted of the set as constants. `limit` in seconds. */
+export function within(host: HostSpec, set: Told, code: string, limit = SHORT): Script {
+  const { replicaSet = null, members = [], leaving = [], electionTimeoutMillis = 0 } = set;
+  const settings = {
+    electionTimeoutMillis,
+    // A member that vanished without a word is only given up after this time, whatever the election time-out.
+    heartbeatTimeoutSecs: Math.max(1, Math.ceil(electionTimeoutMillis / 1000)),
+  };
+  const known = { replicaSet, members, leaving, settings };
+  const constants = Object.entries(known).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  return script(javascript(shellOf(host, set), `const ${constants.join(', ')};\n${code}`, { wait: 60, all: limit }));
+}
+
+/** For scripts that deal with the set as a whole. */
+export const HELD = `if (local === null) fail('MongoDB does not answer');
+`;
+
+/** The primary gives its office to another, which takes a moment; one that is just stopped is missed for an election time-out. */
+export const HANDING_OVER = `
+function isElectable(member) { return member.votes && member.priority > 0; }
+// Does nothing where nobody else could ever be elected.
+function handOver(db, name) {
+  const leaves = (host) => leaving.some((one) => one.name === host);
+  const conf = must(db, { replSetGetConfig: 1 }).config;
+  const others = conf.members.filter((member) => isElectable(member) && member.host !== name).map(({ host }) => host);
+  const heirs = others.some((host) => !leaves(host)) ? others.filter((host) => !leaves(host)) : others;
+  if (heirs.length === 0) return;
+  const hasCaughtUp = ({ name: host, health, state, optimeDate }, head) =>
+    heirs.includes(host) && Number(health) === 1 && Number(state) === 2 && head - optimeDate < ${LAG * 1000};
+  const isReady = () => {
+    const all = must(db, { replSetGetStatus: 1 }).members;
+    const self = all.filter((member) => member.name === name)[0];
+    return all.some((member) => hasCaughtUp(member, self.optimeDate));
+  };
+  if (!until(60, isReady)) fail('none of ' + heirs.join(', ') + ' is within ${LAG} s of the primary ' + name + ': not taking it away');
+  print('the primary ' + name + ' steps down');
+  const answer = ask(db, { replSetStepDown: 60, secondaryCatchUpPeriodSecs: 30 });
+  if (!answer.ok && hello(db).isWritablePrimary) fail('replSetStepDown: ' + answer.errmsg);
+  const next = until(60, () => { const found = hello(local).primary; return found !== name && found; });
+  if (!next) fail('nobody was elected in place of ' + name);
+  print('the primary is ' + next);
+}
+`;
+
+/** One change of the configuration at a time, on whoever is the primary then. */
+export const CHANGING = `
+// In an election, or while the change before is still on its way to the others.
+const BUSY = [91, 109, 189, 308, 10107, 11600, 11602, 13435];
+function reconfigure(change) {
+  let answer;
+  const isDone = () => {
+    const db = primary();
+    const conf = must(db, { replSetGetConfig: 1 }).config;
+    change(conf);
+    conf.version = Number(conf.version) + 1;
+    answer = ask(db, { replSetReconfig: conf });
+    return answer.ok || BUSY.indexOf(answer.code) < 0;
+  };
+  until(60, isDone);
+  if (!answer.ok) fail('replSetReconfig: ' + answer.errmsg);
+}
+function find(conf, name) { return conf.members.filter((member) => member.host === name)[0]; }
+function isLeaving({ host }) { return leaving.some(({ name }) => name === host); }
+${HANDING_OVER}
+// The primary last: each time it goes costs a moment without one.
+function removeOne(names) {
+  const head = hello(local).primary;
+  const name = names.filter((one) => one !== head)[0] || names[0];
+  if (name === head) handOver(primary(), name);
+  reconfigure((conf) => { conf.members = conf.members.filter(({ host }) => host !== name); });
+  print('removed ' + name);
+}
+`;
