@@ -8,6 +8,7 @@ import { addControl } from './commands/control.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDev } from './commands/dev.ts';
 import { addEvents } from './commands/events.ts';
+import { addHost } from './commands/host.ts';
 import { addHostkeys } from './commands/hostkeys.ts';
 import { addInit } from './commands/init.ts';
 import { addLab } from './commands/lab.ts';
@@ -61,6 +62,7 @@ const COMMANDS = [
   addControl,
   addRevisit,
   addRevisions,
+  addHost,
   addHostkeys,
   addSecrets,
   addCluster,

@@ -86,7 +86,7 @@ function givenSecrets(cluster: Cluster, purpose: Plan['purpose']) {
   return Object.entries(cluster.secrets).filter(([name]) => plan.secrets[name]?.from === 'spec');
 }
 
-const folderOf = ({ io, global }: Pick<At, 'io' | 'global'>) => dirname(resolve(io.cwd, global.file));
+export const folderOf = ({ io, global }: Pick<At, 'io' | 'global'>) => dirname(resolve(io.cwd, global.file));
 
 /** Does something with a connection to Temporal, which is started first if it is the embedded one. */
 export async function withTemporal<T>(

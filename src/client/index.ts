@@ -37,6 +37,16 @@ export { type ConnectOptions, connect, type Farweave } from './connection.ts';
 export { type Controlled, control } from './control.ts';
 export { Failure } from './errors.ts';
 export type { Followed, FollowOptions } from './follow.ts';
+export {
+  addHost,
+  approveHost,
+  begunRequest,
+  type Requested,
+  removeHost,
+  replaceHost,
+  requestOf,
+  withdrawHost,
+} from './hosts.ts';
 export { latestRevision, status } from './remembered.ts';
 export { acceptHostKey, followUp, rollbackTo, withdraw } from './requests.ts';
 export type { Running, View } from './view.ts';

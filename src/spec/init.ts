@@ -51,7 +51,7 @@ roles:
 }
 
 /** Takes `user@address:port` apart. IPv6 without brackets has no port. */
-function readTarget(target: string): Address {
+export function readTarget(target: string): Address {
   const at = target.lastIndexOf('@');
   const place = target.slice(at + 1);
   const user = at > 0 ? { user: target.slice(0, at) } : {};

@@ -82,3 +82,10 @@ export const hostUpdate = <Name extends keyof HostControls>(name: Name) =>
   defineUpdate<HostReply, [HostControls[Name]], Name>(name);
 export const hostSignal = <Name extends keyof HostControls>(name: Name) =>
   defineSignal<[HostControls[Name]], Name>(name);
+
+/** A change of hosts in few words. */
+export function told(change: HostChange): string {
+  if ('add' in change) return `add ${change.add.map(({ name, site }) => `${name} (${site})`).join(', ')}`;
+  if ('remove' in change) return `remove ${change.remove.join(', ')}`;
+  return `replace ${change.replace} by ${change.with.name} (${change.with.address})`;
+}

@@ -1,13 +1,12 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
 import type { CheckChange, Greet } from '../activities/contract.ts';
 import { refused } from './admission.ts';
-import type { HostControls, HostReply, HostRequest } from './contract.ts';
+import { type HostControls, type HostReply, type HostRequest, told } from './contract.ts';
 import { admitAnswer, admitChange, admitSecretsOf, type Change, changeOf, hostsIn } from './host-admission.ts';
 import { changing, whole } from './host-turns.ts';
 import { isOver } from './membership.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
-import { told } from './shown.ts';
 
 const { 'cluster.check': check } = proxyActivities<{
   'cluster.check': CheckChange;

@@ -1,13 +1,12 @@
 import { ActivityFailure, ApplicationFailure, condition, proxyActivities } from '@temporalio/workflow';
 import type { Changing, PlanChange } from '../activities/contract.ts';
 import { holderOf, refused } from './admission.ts';
-import type { ClusterState, HostRequest } from './contract.ts';
+import { type ClusterState, type HostRequest, told } from './contract.ts';
 import type { Change } from './host-admission.ts';
 import { isOver } from './membership.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
 import type { Rollouts } from './rollouts.ts';
-import { told } from './shown.ts';
 
 const { 'cluster.plan': plan } = proxyActivities<{ 'cluster.plan': PlanChange }>({
   startToCloseTimeout: '30 seconds',

@@ -1,4 +1,4 @@
-import type { ClusterState } from './contract.ts';
+import { type ClusterState, told } from './contract.ts';
 import { isOver } from './membership.ts';
 import { detail, linkTo, upsert } from './report.ts';
 
@@ -21,10 +21,3 @@ export function show(name: string, { rollout, last, revision, events, queued, re
 
 /** As much of a digest as one tells plans apart by. */
 export const shown = (digest: string) => digest.slice(0, 12);
-
-/** A change of hosts in few words. */
-export function told(change: NonNullable<ClusterState['requests']>[number]['change']): string {
-  if ('add' in change) return `add ${change.add.map(({ name, site }) => `${name} (${site})`).join(', ')}`;
-  if ('remove' in change) return `remove ${change.remove.join(', ')}`;
-  return `replace ${change.replace} by ${change.with.name} (${change.with.address})`;
-}

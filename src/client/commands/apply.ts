@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Cluster } from '../../spec/cluster.ts';
+import type { ClusterView } from '../../workflows/contract.ts';
 import { accompany } from '../accompany.ts';
 import {
   type At,
@@ -67,6 +69,7 @@ export async function applyCluster(at: At, options: Options): Promise<number> {
   const secrets = await secretsOf(at, cluster, 'apply');
   return await withTemporal(at, async (farweave) => {
     const state = await status(farweave, cluster.name);
+    refuseMissing(cluster, state, at);
     const made = draft(cluster, state);
     if (options.plan) holdTo(options.plan, made, at);
     const underWay = state?.rollout?.digest === made.digest;
@@ -120,6 +123,17 @@ async function withdrawn(at: At, cluster: string): Promise<number> {
 function digestOf(value: string): string {
   if (/^[0-9a-f]{8,64}$/.test(value)) return value;
   throw new InvalidArgumentError('Wants 16 hexadecimal digits, as farweave plan prints them.');
+}
+
+/** Hosts that came by a request may be missing in an older file: they are taken out on purpose, or not at all. */
+function refuseMissing({ name, hosts }: Cluster, state: ClusterView | undefined, { self, global }: At): void {
+  const missing = state?.wanted?.hosts.filter((host) => !hosts.some((each) => each.name === host)) ?? [];
+  if (missing.length === 0) return;
+  throw new Failure(`${missing.join(', ')}: in ${name}, and not in ${global.file}.`, {
+    details: [`take out in order:         ${self} host remove ${missing.join(' ')}`],
+    hint: `Take the newer file over: ${self} cluster spec -o ${global.file} --force`,
+    exitCode: EXIT.badInput,
+  });
 }
 
 /** Refuses a plan that is not the one that somebody has agreed to. */

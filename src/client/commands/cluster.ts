@@ -3,6 +3,7 @@ import { type Run, teach } from '../command.ts';
 import { adoptCluster } from './cluster/adopt.ts';
 import { exportCluster } from './cluster/export.ts';
 import { listClusters } from './cluster/list.ts';
+import { printSpec } from './cluster/spec.ts';
 
 export function addCluster(program: Command, run: Run): void {
   const cluster = program
@@ -27,6 +28,21 @@ export function addCluster(program: Command, run: Run): void {
   teach(listing, [
     ['farweave cluster list', ''],
     ["farweave cluster list --json | jq -r '.clusters[].cluster'", 'for scripts'],
+  ]);
+
+  const spec = cluster
+    .command('spec')
+    .summary('print the cluster file as the cluster has it')
+    .description(
+      'Prints the cluster file that was applied last, comments and all, with the hosts that have come or gone since: for ' +
+        'whoever has an older one.',
+    )
+    .option('-o, --output <file>', 'write it there')
+    .option('--force', 'replace a file that is there')
+    .action(run(printSpec));
+  teach(spec, [
+    ['farweave cluster spec | diff cluster.yaml -', 'what is different'],
+    ['farweave cluster spec -o cluster.yaml --force', 'take it over'],
   ]);
 
   const exporting = cluster

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ClusterView } from '../../workflows/contract.ts';
+import { type ClusterView, told } from '../../workflows/contract.ts';
 import { type At, type Run, teach, withCluster, writeJson } from '../command.ts';
 import type { Farweave } from '../connection.ts';
 import { EXIT, Failure } from '../errors.ts';
@@ -77,7 +77,7 @@ function lines(
   { io, self }: At,
 ): readonly string[] {
   const style = styling(io);
-  const hosts = Object.keys(state.knowledge.indexes);
+  const hosts = state.wanted?.hosts ?? Object.keys(state.knowledge.indexes);
   const { ui, namespace } = farweave;
   const rows = [
     ['Cluster', `${style('bold', name)}, revision ${state.revision}`],
@@ -86,6 +86,7 @@ function lines(
     ...rolloutRows(state, farweave),
     ...(view ? progressRows(view, self) : []),
     ...queueRows(state),
+    ...requestRows(state, self),
     ...parkedRows(state, io),
     ...lastRows(state),
     ...(ui ? [['Web UI', clusterLink(ui, namespace, name)]] : []),
@@ -157,6 +158,18 @@ function queueRows({ queued }: ClusterView): string[][] {
       `apply for ${count(hosts, 'host')} by ${printable(by)}, plan ${digest.slice(0, 16)}, since ${clock(Date.parse(at))}`,
     ],
   ];
+}
+
+/** Changes of hosts that wait or run. */
+function requestRows({ requests = [] }: ClusterView, self: string): string[][] {
+  return requests
+    .filter(({ state }) => ['asking', 'waiting', 'planning', 'running'].includes(state))
+    .map(({ id, change, by, state, shownKey }, n) => [
+      n === 0 ? 'Hosts' : '',
+      `${id}: ${told(change)}, by ${printable(by)}, ${
+        shownKey === undefined ? state : `shows ${shownKey}: ${self} host approve ${id}`
+      }`,
+    ]);
 }
 
 /** A line a host: since when and why. A state of an older release knows only the names. */

@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { seal } from '../activities/vault.ts';
+import {
+  type Added,
+  clusterId,
+  type HostControls,
+  type HostReply,
+  type HostRequest,
+  hostUpdate,
+} from '../workflows/contract.ts';
+import type { Farweave } from './connection.ts';
+import { Failure } from './errors.ts';
+import { refusal } from './refusal.ts';
+import { status } from './remembered.ts';
+import { whoAmI } from './who.ts';
+
+/** Milliseconds from one look to the next. */
+const INTERVAL = 500;
+
+/** A request that was taken on, by its id. */
+export interface Requested extends HostReply {
+  readonly cluster: string;
+}
+
+interface Reasons {
+  readonly reason?: string;
+}
+
+interface Secrets {
+  /** Values of the host's own secrets, `access.vm3.password`; they leave this process sealed. */
+  readonly secrets?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Takes a host into a cluster. Answers when the request is taken on; {@link begunRequest} waits for its rollout.
+ * Without secrets of its own it is reached as the cluster's `access` says. Rejects with a `Failure` where the cluster refuses.
+ */
+export const addHost = async (
+  farweave: Farweave,
+  cluster: string,
+  host: Added,
+  { secrets = {}, ...reasons }: Reasons & Secrets = {},
+): Promise<Requested> => ask(farweave, cluster, 'addHost', { host, ...(await sealed(farweave, secrets)), ...reasons });
+
+/**
+ * Takes hosts out of a cluster, in order where they are alive. `forced`: even where a service loses its quorum by it.
+ * Answers as {@link addHost} does.
+ */
+export const removeHost = (
+  farweave: Farweave,
+  cluster: string,
+  hosts: readonly string[],
+  more: Reasons & { readonly forced?: boolean } = {},
+): Promise<Requested> => ask(farweave, cluster, 'removeHost', { hosts, ...more });
+
+/** Puts another machine in the place of a host; it may have the same name. Answers as {@link addHost} does. */
+export const replaceHost = async (
+  farweave: Farweave,
+  cluster: string,
+  host: string,
+  by: Added,
+  { secrets = {}, ...more }: Reasons & Secrets & { readonly forced?: boolean } = {},
+): Promise<Requested> =>
+  ask(farweave, cluster, 'replaceHost', { host, with: by, ...(await sealed(farweave, secrets)), ...more });
+
+/** The key that the host of a request shows is its own: it may be sent credentials now. */
+export const approveHost = (farweave: Farweave, cluster: string, id: string): Promise<Requested> =>
+  ask(farweave, cluster, 'approveHost', { id });
+
+/** Takes back a request that has not begun. */
+export const withdrawHost = (farweave: Farweave, cluster: string, id: string): Promise<Requested> =>
+  ask(farweave, cluster, 'withdrawHost', { id });
+
+/** What has become of a request; a `Failure` where the cluster remembers none of that id. */
+export async function requestOf(farweave: Farweave, cluster: string, id: string): Promise<HostRequest> {
+  const found = (await status(farweave, cluster))?.requests?.find((request) => request.id === id);
+  if (found) return found;
+  throw new Failure(`${cluster} remembers no request ${id}.`, { hint: 'farweave host list shows those that it does.' });
+}
+
+/**
+ * Waits until a request has a rollout, or will never have one. `report` is told how it stands meanwhile; undefined where
+ * `signal` ends the waiting.
+ */
+export async function begunRequest(
+  farweave: Farweave,
+  { cluster, id }: Pick<Requested, 'cluster' | 'id'>,
+  { signal, report }: { readonly signal?: AbortSignal; readonly report?: (how: string) => void } = {},
+): Promise<HostRequest | undefined> {
+  while (!signal?.aborted) {
+    // It waits on the server: that nobody answers for a while changes nothing.
+    const request = await requestOf(farweave, cluster, id).catch((error: unknown) => {
+      if (error instanceof Failure && error.message.includes('remembers no request')) throw error;
+      return undefined;
+    });
+    if (request && !['waiting', 'planning'].includes(request.state)) return request;
+    if (request) report?.(request.said ?? request.state);
+    else await farweave.revive?.().catch(() => {});
+    await sleep(INTERVAL, undefined, { ...(signal && { signal }) }).catch(() => {});
+  }
+  return undefined;
+}
+
+async function sealed(farweave: Farweave, secrets: Readonly<Record<string, string>>) {
+  if (Object.keys(secrets).length === 0) return {};
+  const recipient = await farweave.recipient();
+  const entries = Object.entries(secrets).map(async ([name, value]) => [name, await seal(recipient, value)] as const);
+  return { sealed: Object.fromEntries(await Promise.all(entries)) };
+}
+
+async function ask<Name extends keyof HostControls>(
+  { client }: Farweave,
+  cluster: string,
+  what: Name,
+  asked: Omit<HostControls[Name], 'by'>,
+): Promise<Requested> {
+  try {
+    const reply = await client.withDeadline(Date.now() + 60_000, () =>
+      client.workflow
+        .getHandle(clusterId(cluster))
+        .executeUpdate(hostUpdate(what), { args: [{ ...asked, by: whoAmI() } as HostControls[Name]] }),
+    );
+    return { cluster, ...reply };
+  } catch (error) {
+    throw refusal(error);
+  }
+}
