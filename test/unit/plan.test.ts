@@ -29,14 +29,17 @@ it('prints the plan that was last agreed on', async () => {
 });
 
 it('has titles that fit the Web UI with the name of a host before them', () => {
-  expect(plan.stages.map(({ title }) => title).filter((title) => `vm100: ${title}`.length > 60)).toEqual([]);
+  const end = compilePlan(cluster, { indexes: {} }, { purpose: 'destroy', data: true });
+  const titles = [plan, end].flatMap(({ stages }) => stages.map(({ title }) => title));
+  expect(titles.filter((title) => `vm100: ${title}`.length > 60)).toEqual([]);
 });
 
 it('gives every operation of the roles a place in a plan of theirs', () => {
   // With the choices that the example does not make.
   const text = readFileSync(file, 'utf8').replace('docker: {}', 'docker: { source: docker }');
   const other = compilePlan(parseCluster(text, { file }).cluster, { indexes: {} });
-  const named = [plan, other].flatMap(({ stages }) =>
+  const end = compilePlan(cluster, { indexes: {} }, { purpose: 'destroy', data: true });
+  const named = [plan, other, end].flatMap(({ stages }) =>
     stages.flatMap((stage) => [
       stage.operation,
       ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : []),

@@ -4,6 +4,7 @@ import { versionOf } from '../container.ts';
 import { withoutDocker } from '../docker/index.ts';
 import { address, SLOTS } from '../network.ts';
 import { type Context, hostNames, type Problem, type Role } from '../role.ts';
+import { erased } from './erase.ts';
 import * as health from './health.ts';
 import { KEY_SECRET, type Member, memberName } from './member.ts';
 import * as operations from './operations.ts';
@@ -85,6 +86,7 @@ export const mongodb: Role<Config> = {
     set.members,
     set.writeConcern,
     health.healthy,
+    erased,
   ],
   validate,
   records: (_, { on, network }) =>
@@ -95,6 +97,7 @@ export const mongodb: Role<Config> = {
     [ADMIN_PASSWORD]: { generate: { length: 32, alphabet: 'alphanumeric' } },
   }),
   stages,
+  erase: (_, { on }) => [erased.over(on, "erase MongoDB's data", {})],
 };
 
 /** The set as its clients see it; none where the cluster has no MongoDB. */
