@@ -51,6 +51,8 @@ export interface Task {
 export interface Result {
   readonly changed: boolean;
   readonly facts?: Readonly<Record<string, string>>;
+  /** What it could not take back on the host, a phrase each. */
+  readonly left?: readonly string[];
 }
 
 /** What a survey says of one step. `commands` (secrets as `$name`) only when asked for. */
@@ -72,7 +74,7 @@ export interface SurveyResult {
 /** Brings steps about, takes them back (`….undo`), or waits until they hold (`host.gate`). */
 export type Activity = (task: Task) => Promise<readonly Result[]>;
 /**
- * Drops the receipts of the rollout, whose settled steps nobody is going to undo, and what its jobs have left.
+ * Keeps the receipts of the rollout as origins, since nobody is going to undo its steps, and drops what its jobs have left.
  * `over`: a fence above all of the rollout's, and not above those of later ones. Without it the jobs stay until they are old.
  */
 export type Settle = (

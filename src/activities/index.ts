@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { OTHERS, RELEASED, withdrawalOf } from '../plan/plan.ts';
 import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Connect } from '../ssh/host.ts';
@@ -51,9 +52,12 @@ export function createActivities({
   const own = [...operations.keys()].flatMap((name) => [
     [name, perform.converge],
     [`${name}.undo`, perform.undo],
+    [withdrawalOf(name), perform.converge],
   ]);
   return {
     ...Object.fromEntries(own),
+    [OTHERS]: perform.converge,
+    [RELEASED]: perform.converge,
     'host.survey': perform.survey,
     'host.converge': perform.converge,
     'host.gate': perform.gate,

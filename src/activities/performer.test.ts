@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { beforeEach, expect, it } from 'vitest';
@@ -230,4 +231,62 @@ it('leaves a copy of the cluster when it settles, and gives a host back where al
   expect(await told({ copy })).toEqual([expect.stringContaining(`printf %s '{"revision":1}'`)]);
   expect(await told({ release: true })).toEqual([expect.stringContaining(`"rollout":"run"}') rm -f`)]);
   expect(await told({})).toEqual([]);
+});
+
+const taking = (more: Partial<Step> = {}) =>
+  task(
+    { receipt: 'gone/09-pkg.install.withdraw', operation: 'pkg.install.withdraw', args: null, ...more },
+    { owner, fence: 9 },
+  );
+const layer = (number: string, args: unknown) =>
+  `pkg.install/${number} ${gzipSync(JSON.stringify(args)).toString('base64')}\n`;
+
+/** A host on which earlier rollouts have left these layers. */
+function recorded(...layers: readonly string[]) {
+  hosts.get('vm1').owner = JSON.stringify({ ...owner, rollout: 'run' });
+  const there = () => hosts.get('vm1').state.get('gone') === undefined;
+  hosts
+    .on(/for layer in \S*origins\/pkg\.install/, () => (there() && layers.length > 0 ? 'added\n' : ''))
+    .on(/gzip -c/, () => (there() ? layers.join('') : ''))
+    .on(/mv -T \S*origins\/pkg\.install/, (_, { state }) => void state.set('gone', '1'));
+}
+
+it('takes an operation back by what is recorded on the host, in one job, and asks for nothing where nothing is', async () => {
+  recorded(layer('000001', { name: 'jq' }), layer('000004', { name: 'tree' }));
+  expect(await act(perform.survey, taking())).toMatchObject({
+    findings: [{ is: 'no', now: 'as Farweave has made it', wanted: 'as it was found' }],
+  });
+  expect(await act(perform.converge, taking())).toMatchObject([{ changed: true }]);
+  const [{ text } = { text: '' }, ...others] = hosts.changes;
+  expect(others).toEqual([]);
+  const order = ['000004', '000001', 'purge tree', 'purge jq', 'mv -T'].map((part) => text.indexOf(part));
+  expect(order).toEqual(order.toSorted((one, other) => one - other));
+  expect(order).not.toContain(-1);
+  expect(await act(perform.survey, taking())).toMatchObject({ findings: [{ is: 'yes' }] });
+  expect(await act(perform.converge, taking({ generation: 1 }))).toMatchObject([{ changed: false }]);
+});
+
+it('says what a withdrawal has left', async () => {
+  recorded(layer('000001', { name: 'jq' }));
+  hosts.on(/apt-get purge/, 'reading\nleft: jq, since mine needs it\n');
+  expect(await act(perform.converge, taking())).toMatchObject([{ changed: true, left: ['jq, since mine needs it'] }]);
+});
+
+it('takes nothing back of an operation that no worker knows, or with arguments that it cannot read', async () => {
+  recorded(layer('000001', { name: 1 }));
+  expect(await failed(act(perform.converge, taking()))).toMatchObject({ type: 'InvalidArguments' });
+  expect(hosts.changes).toEqual([]);
+});
+
+it('gives a host up, and not one on which something was not taken back', async () => {
+  const releasing = taking({ operation: 'host.released', args: { data: false } });
+  hosts.on(/^if cd \S*farweave/, { exitCode: 1, stdout: 'not taken back: pkg.install\n' });
+  expect(await failed(act(perform.converge, releasing))).toMatchObject({
+    type: 'CommandFailed',
+    message: 'host.released on vm1: exit code 1: not taken back: pkg.install',
+  });
+  hosts.on(/^if cd \S*farweave/, 'left: backups in /var/lib/farweave/backups\n');
+  expect(await act(perform.converge, releasing)).toMatchObject([
+    { changed: true, left: ['backups in /var/lib/farweave/backups'] },
+  ]);
 });

@@ -1,14 +1,17 @@
-import type { No, Operation, Verdict } from '../roles/operation.ts';
-import { type Output, script, sh } from '../ssh/command.ts';
+import { createHash } from 'node:crypto';
+import { type No, type Operation, undoing, type Verdict } from '../roles/operation.ts';
+import { type Command, type Output, script } from '../ssh/command.ts';
 import { isLoss, JobLost } from '../ssh/errors.ts';
 import { retire } from '../ssh/jobs.ts';
 import * as marker from '../ssh/marker.ts';
+import * as origins from '../ssh/origins.ts';
 import * as receipts from '../ssh/receipt.ts';
 import * as before from './before.ts';
 import type { Activity, Finding, Owner, Result, Settle, Step, Survey } from './contract.ts';
 import { failure, owned } from './failures.ts';
 import { answered, awaitState, describe, type State, wrong } from './state.ts';
 import { firstKey, type Tools, type Visit, visiting } from './visit.ts';
+import { type Withdrawal, withdrawalOf } from './withdrawal.ts';
 
 /** Carries out what operations describe: ask, judge, leave a receipt, change, ask again. */
 export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Operation>) {
@@ -19,7 +22,9 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
       task,
       async (visit) => {
         visit.where = `survey of ${visit.host.name}`;
-        const states = task.steps.map((step) => describe(operations, visit, step));
+        const states = task.steps.map(
+          (step) => withdrawalOf(operations, visit, step, task.owner) ?? describe(operations, visit, step),
+        );
         const hostKey = await visit.hostKey();
         const probes = states.map((state) => state.probe);
         const whose = task.owner ? [marker.asking()] : [];
@@ -39,9 +44,12 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
       for (const [n, step] of task.steps.entries()) {
         visit.where = `${step.operation} on ${visit.host.name}`;
         visit.says(step, `${n + 1} of ${task.steps.length}`);
-        const { changed, facts } = await bringAbout(visit, step, describe(operations, visit, step));
+        const withdrawal = withdrawalOf(operations, visit, step, task.owner);
+        const { facts, ...rest } = await (withdrawal
+          ? takenBack(visit, withdrawal)
+          : bringAbout(visit, step, describe(operations, visit, step)));
         const all = { ...(n === 0 && key), ...facts };
-        visit.results.push(Object.keys(all).length > 0 ? { changed, facts: all } : { changed });
+        visit.results.push(Object.keys(all).length > 0 ? { ...rest, facts: all } : rest);
       }
       return visit.results;
     });
@@ -75,7 +83,7 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
       visit.where = `settling ${visit.host.name}`;
       const { rollout, over, owner, copy, release } = task;
       await visit.ask([
-        receipts.dropAll(rollout),
+        origins.keep(rollout),
         before.forget(rollout),
         ...(over === undefined ? [] : [retire(rollout, over)]),
         ...(owner && release ? [marker.release({ ...owner, rollout })] : []),
@@ -90,6 +98,12 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
 function refuseOthers(owner: Owner | undefined, answer: Output | undefined): void {
   const found = answer && marker.parse(answered(answer));
   if (owner && found && found.id !== owner.id) throw owned(found);
+}
+
+async function takenBack(visit: Visit, { probe, judge, perform }: Withdrawal): Promise<Result> {
+  const [answer] = await visit.ask([probe]);
+  const now = judge(answered(answer!));
+  return now.is === 'yes' ? { changed: false } : await perform();
 }
 
 async function bringAbout(visit: Visit, step: Step, state: State): Promise<Result> {
@@ -131,23 +145,25 @@ async function apply(visit: Visit, step: Step, { operation, args, facts }: State
   if (!('apply' in operation)) return;
   const change = operation.apply(visit.host, args, verdict, facts);
   const noting = before.noting(step.receipt, { generation: step.generation, verdict }, change);
-  await visit.run(step, 'apply', receipts.leave(step.receipt, noting));
+  const undo = undoing(operation, visit.host, args);
+  const way = undo && { args: JSON.stringify(args), undo: hashOf(undo) };
+  await visit.run(step, 'apply', receipts.leave(step.receipt, noting, way));
 }
+
+const hashOf = ({ text }: Command) => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
 async function takeBack(visit: Visit, step: Step, state: State): Promise<boolean> {
   const { host } = visit;
   const { operation, args } = state;
   const [receipt, noted] = await visit.ask([receipts.find(step.receipt), before.asking(step.receipt)]);
-  if (answered(receipt!).exitCode !== 0 || !('undo' in operation) || typeof operation.undo === 'object') return false;
+  const undo = undoing(operation, host, args);
+  if (answered(receipt!).exitCode !== 0 || !undo || !('undo' in operation)) return false;
   const earlier = before.parse(answered(noted!));
   // The attempt may still be running, if its worker was lost or its link: not under it. How it ends does not matter.
   if (earlier)
     await apply(visit, { ...step, generation: earlier.generation }, state, earlier.verdict).catch(unlessStopped(visit));
-  const undo =
-    operation.undo === 'restore'
-      ? [receipts.restore(step.receipt), operation.restored?.(host, args) ?? sh`cd /`]
-      : [operation.undo(host, args)];
-  await visit.run(step, 'undo', script(...undo, receipts.drop(step.receipt)));
+  const back = operation.undo === 'restore' ? [receipts.restore(step.receipt)] : [];
+  await visit.run(step, 'undo', script(...back, undo, receipts.drop(step.receipt)));
   return true;
 }
 
@@ -157,14 +173,15 @@ function unlessStopped({ stop }: Visit): (error: unknown) => void {
   };
 }
 
-function found(visit: Visit, state: State, verdict: Verdict, explain: boolean): Finding {
+function found(visit: Visit, state: State | Withdrawal, verdict: Verdict, explain: boolean): Finding {
   const { is, facts } = verdict;
   const told = facts && { facts: facts as Readonly<Record<string, string>> };
   if (verdict.is === 'yes') return { is, ...told };
   if (verdict.is === 'unknown') return { is, why: visit.redact(verdict.why), ...told };
-  const { operation, args } = state;
   const commands =
-    explain && 'apply' in operation ? operation.apply(visit.host, args, verdict, state.facts).text : undefined;
+    explain && 'operation' in state && 'apply' in state.operation
+      ? state.operation.apply(visit.host, state.args, verdict, state.facts).text
+      : undefined;
   const { now, wanted } = verdict;
   return {
     is,

@@ -2,7 +2,7 @@ import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Output, Question } from '../ssh/command.ts';
 import type { Connect, Target } from '../ssh/host.ts';
 import { keyOf } from '../ssh/key.ts';
-import { claiming } from '../ssh/marker.ts';
+import { claiming, holding } from '../ssh/marker.ts';
 import type { Result, Step, Task } from './contract.ts';
 import { cancelled, classify, exitFailure, failure, handedOver, lastLines } from './failures.ts';
 import { startPulse } from './pulse.ts';
@@ -22,9 +22,10 @@ export interface Visit {
   ask(questions: readonly Question[]): Promise<readonly Output[]>;
   /**
    * Changes the host, once: a further call for the same step and generation follows the first. Throws unless it ended with 0.
-   * A host that is nobody's becomes ours by it, and one of somebody else is left alone.
+   * A host that is nobody's becomes ours by it, unless something is taken back, and one of somebody else is left alone.
+   * Gives the end of what it has said.
    */
-  run(step: Step, purpose: 'apply' | 'undo', change: Command): Promise<void>;
+  run(step: Step, purpose: 'apply' | 'undo' | 'withdraw', change: Command): Promise<string>;
   /** What the next heartbeats say. */
   says(step: Step, at: string): void;
   readonly redact: (text: string) => string;
@@ -64,7 +65,8 @@ export async function visiting<T>(
       if (rollout === undefined || stage === undefined)
         throw failure('InvalidArguments', `no receipt: ${step.receipt}`);
       const { generation, timeout } = step;
-      const script = owner ? claiming({ ...owner, rollout }, change) : change;
+      const ours = purpose === 'withdraw' ? holding : claiming;
+      const script = owner ? ours({ ...owner, rollout }, change) : change;
       const key = keyOf({ rollout, step: stage, host: host.name, generation, purpose });
       const values = await secrets.values([script]);
       const offset = pulse.offsetOf(key);
@@ -75,6 +77,7 @@ export async function visiting<T>(
         { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log },
       );
       if (exitCode !== 0) throw exitFailure(exitCode, stdout);
+      return stdout;
     },
     says: ({ operation }, at) => pulse.says({ step: operation, at }),
     redact: secrets.redact,

@@ -270,3 +270,81 @@ roles: { docker: {}, mongodb: {}, nodebb: {} }
     expect(compilePlan(read('vm0', 'vm1', 'vm2', 'vm3', 'vm4'), known, { before }).hosts).toHaveLength(5);
   });
 });
+
+describe('a plan that ends with hosts as they were found', () => {
+  const file = (names: readonly string[]) => `apiVersion: farweave.dev/v1
+kind: Cluster
+metadata: { name: forum }
+sites: { ams: {} }
+access: { password: { env: PASSWORD } }
+hosts:
+${names.map((name, n) => `  - { name: ${name}, site: ams, address: 192.0.2.${10 + n} }`).join('\n')}
+roles: { docker: {}, mongodb: {}, nodebb: {} }
+`;
+  const read = (...names: string[]) => parseCluster(file(names), { file: 'cluster.yaml' }).cluster;
+  const all = read('vm0', 'vm1', 'vm2');
+  const known = { indexes: { vm0: 0, vm1: 1, vm2: 2 } };
+  const operations = ({ stages }: Plan) => stages.map((stage) => stage.operation);
+  const end = compilePlan(all, known, { purpose: 'destroy' });
+  const place = (name: string, of = end) => operations(of).indexOf(name);
+
+  it('takes back what no longer stands in the plan first, then all else in reverse, and gives hosts up last', () => {
+    const changes = compilePlan(all, known).stages.filter(
+      ({ kind, irreversible }) => kind === 'change' && irreversible === undefined,
+    );
+    expect(operations(end)).toEqual([
+      'host.others',
+      ...changes.toReversed().map((stage) => `${stage.operation}.withdraw`),
+      'host.released',
+    ]);
+    const order = ['nodebb.start', 'mongodb.start', 'wireguard.join', 'docker.install', 'system.prerequisites'];
+    const places = order.map((name) => place(`${name}.withdraw`));
+    expect(places).toEqual(places.toSorted((one, other) => one - other));
+    expect(places).not.toContain(-1);
+  });
+
+  it('is for every host at its own pace, leaves out what cannot be taken back, and asks for no secret but for access', () => {
+    expect(end.segments).toHaveLength(1);
+    expect(new Set(end.stages.map(({ hosts }) => hosts.join()))).toEqual(new Set(['vm0,vm1,vm2']));
+    for (const name of ['mongodb.initiate', 'system.upgrade', 'mongodb.healthy'])
+      expect(place(`${name}.withdraw`)).toBe(-1);
+    expect(end.hosts.every(({ leaving }) => leaving)).toBe(true);
+    expect(end).toMatchObject({ budget: 3, onFailure: 'continue', outputs: [] });
+    expect(Object.keys(end.secrets)).toContain('access.password');
+    expect(Object.keys(end.secrets)).not.toContain('nodebb.adminPassword');
+  });
+
+  it('keeps data unless it is told to erase it, which is what comes last before hosts are given up', () => {
+    expect(operations(end).filter((name) => name.endsWith('.erased'))).toEqual([]);
+    const bare = compilePlan(all, known, { purpose: 'destroy', data: true });
+    expect(operations(bare).slice(-3)).toEqual(['nodebb.erased', 'mongodb.erased', 'host.released']);
+    expect(bare.stages.at(-1)?.args).toEqual({ data: true });
+    expect(end.stages.at(-1)?.args).toEqual({ data: false });
+  });
+
+  it('does the same for hosts that leave a cluster, once all else holds', () => {
+    const fewer = compilePlan(read('vm0', 'vm1'), known, { before: all, data: true });
+    const ending = fewer.stages.slice(place('host.others', fewer));
+    expect(ending.map(({ operation: name }) => name)).toEqual(
+      operations(compilePlan(all, known, { purpose: 'destroy', data: true })),
+    );
+    expect(new Set(ending.map(({ hosts }) => hosts.join()))).toEqual(new Set(['vm2']));
+    expect(fewer.stages.slice(0, -ending.length).some(({ operation: name }) => name.endsWith('.withdraw'))).toBe(false);
+  });
+
+  it('takes an operation that is used several times back at once, when the last use of it would be', () => {
+    const two: Role = {
+      ...toys[0]!,
+      stages: (_, { on }) => {
+        const [first, second] = ['a', 'b'].map((name) => ({ ...stageOf(name), hosts: on.map((host) => host.name) }));
+        return [first!, { ...first!, operation: 'toy.between' }, second!];
+      },
+    };
+    const stageOf = (name: string) => ({
+      ...plan.stages.find(({ operation: each }) => each === 'mesh.configure')!,
+      args: { name },
+    });
+    const names = operations(compilePlan(cluster, fresh, { purpose: 'destroy', roles: [two] }));
+    expect(names).toEqual(['host.others', 'mesh.configure.withdraw', 'toy.between.withdraw', 'host.released']);
+  });
+});

@@ -5,8 +5,20 @@ import type { Role } from '../roles/role.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { cut } from './cut.ts';
 import { IMPATIENCE, PATIENCE } from './patience.ts';
-import type { Gate, HostSpec, Knowledge, Plan, Policy, SecretSource, Stage } from './plan.ts';
+import {
+  type Gate,
+  type HostSpec,
+  type Knowledge,
+  OTHERS,
+  type Plan,
+  type Policy,
+  RELEASED,
+  type SecretSource,
+  type Stage,
+  withdrawn,
+} from './plan.ts';
 import { amountOf, policyOf } from './policy.ts';
+import { withdrawals } from './withdraw.ts';
 
 export interface CompileOptions {
   readonly purpose?: Plan['purpose'];
@@ -16,21 +28,28 @@ export interface CompileOptions {
   readonly before?: Cluster;
   /** Even where a service loses its quorum by it. */
   readonly forced?: boolean;
+  /** Data of hosts that leave is erased. */
+  readonly data?: boolean;
 }
 
 /** How long a verification gives what may be about to come, in milliseconds. */
 const VERIFYING = 10_000;
 
-/** The plan that makes a cluster what its spec says. Pure: the same input gives the same plan. */
+/** The plan that makes a cluster what its spec says, or that takes it away. Pure: the same input gives the same plan. */
 export function compilePlan(
   cluster: Cluster,
   knowledge: Knowledge,
-  { purpose = 'apply', roles = registry, before, forced = false }: CompileOptions = {},
+  { purpose = 'apply', roles = registry, before, forced = false, data = false }: CompileOptions = {},
 ): Plan {
+  const isEnd = purpose === 'destroy';
   const { indexes } = allot(cluster, knowledge);
-  const hosts = cluster.hosts.map((host) => ({ ...host, index: indexes[host.name]! }));
+  const all = cluster.hosts.map((host) => ({
+    ...host,
+    index: indexes[host.name]!,
+    ...(isEnd && { leaving: true as const }),
+  }));
   const leaving = before && leavingOf(before, cluster, knowledge, forced);
-  const layout: Layout = { ...cluster, cluster: cluster.name, hosts, ...(leaving && { leaving }) };
+  const layout: Layout = { ...cluster, cluster: cluster.name, hosts: all, ...(leaving && { leaving }) };
   const contextOf = contexts(layout, roles);
   const here = used(layout, roles);
 
@@ -38,26 +57,51 @@ export function compilePlan(
   const parting = leaving
     ? here.toReversed().flatMap((role) => role.leave?.(layout.sections[role.name], contextOf(role)) ?? [])
     : [];
-  const named = [...staying, ...parting].filter((stage) => stage.hosts.length > 0).map(withId);
-  const wanted = purpose === 'apply' ? named : named.filter(({ kind }) => kind === 'check').map(always);
+  const gone = isEnd ? all : (leaving?.hosts ?? []);
+  const ending = gone.length > 0 ? endOf(isEnd ? cluster : before!, gone, { knowledge, roles, data }) : [];
+  const laidOut = isEnd ? ending : [...staying, ...parting, ...ending];
+  const named = laidOut.filter((stage) => stage.hosts.length > 0).map(withId);
+  const wanted = purpose === 'verify' ? named.filter(({ kind }) => kind === 'check').map(always) : named;
   const { stages, segments } = cut(wanted, operationsOf(roles, wanted));
-  const all = [...hosts, ...(leaving?.hosts ?? [])];
+  const hosts = isEnd ? all : [...all, ...gone];
   // A verification changes nothing, so there is nobody to spare and nothing to wait for.
-  const policy = purpose === 'apply' ? policyFor(cluster, all) : undefined;
+  const policy = purpose === 'apply' ? policyFor(cluster, hosts) : undefined;
   return {
     version: 1,
     cluster: cluster.name,
     purpose,
-    hosts: all,
+    hosts,
     stages,
     segments,
-    secrets: secretsOf([cluster, ...(before ? [before] : [])], all, stages),
-    budget: amountOf(cluster.rollout.budget, hosts.length),
-    onFailure: cluster.rollout.onFailure,
+    secrets: secretsOf([cluster, ...(before ? [before] : [])], hosts, stages),
+    // Who takes a cluster away wants of each host as much as can be had.
+    budget: isEnd ? all.length : amountOf(cluster.rollout.budget, all.length),
+    onFailure: isEnd ? 'continue' : cluster.rollout.onFailure,
     ...(policy && { policy }),
     patience: purpose === 'verify' ? IMPATIENCE : PATIENCE,
-    outputs: here.flatMap((role) => role.outputs?.(layout.sections[role.name], contextOf(role)) ?? []),
+    outputs: isEnd ? [] : here.flatMap((role) => role.outputs?.(layout.sections[role.name], contextOf(role)) ?? []),
   };
+}
+
+/** How hosts end up that leave: as they were before all that this cluster has ever brought about on them. */
+function endOf(
+  cluster: Cluster,
+  gone: readonly HostSpec[],
+  { knowledge, roles, data }: { knowledge: Knowledge; roles: readonly Role[]; data: boolean },
+): readonly Stage[] {
+  const { indexes } = knowledge;
+  const hosts = cluster.hosts.map((host, n) => ({ ...host, index: indexes[host.name] ?? n }));
+  const layout: Layout = { ...cluster, cluster: cluster.name, hosts };
+  const contextOf = contexts(layout, roles);
+  const parting = contexts({ ...layout, hosts: gone }, roles);
+  const here = used(layout, roles);
+  const sectionOf = (role: Role) => layout.sections[role.name];
+  const erasing = data ? here.toReversed().flatMap((role) => role.erase?.(sectionOf(role), parting(role)) ?? []) : [];
+  return withdrawals(
+    here.flatMap((role) => role.stages(sectionOf(role), contextOf(role))),
+    gone.map(({ name }) => name),
+    { erasing, data },
+  );
 }
 
 /** The hosts that are in the cluster no longer; none where there are none. */
@@ -127,12 +171,16 @@ function operationsOf(roles: readonly Role[], stages: readonly Stage[]): Readonl
   const operations = new Map(roles.flatMap((role) => role.operations.map((operation) => [operation.name, operation])));
   const calls = stages.flatMap((stage) => [stage, ...gatesOf(stage)]);
   for (const { operation, args } of calls) {
+    if (isEnding(operation)) continue;
     const known = operations.get(operation);
     if (!known) throw new Error(`${operation} stands in a plan, and in no role's list of operations`);
     known.args.parse(args);
   }
   return operations;
 }
+
+/** What the workers know without a role. */
+const isEnding = (operation: string) => [OTHERS, RELEASED].includes(operation) || withdrawn(operation) !== undefined;
 
 /** What a stage has hosts asked besides its own operation. */
 function gatesOf(stage: Stage): readonly Gate[] {

@@ -138,8 +138,8 @@ export interface Policy {
 export interface Plan {
   readonly version: 1;
   readonly cluster: string;
-  /** `apply` rolls out; `verify` only checks. */
-  readonly purpose: 'apply' | 'verify';
+  /** `apply` rolls out; `verify` only checks; `destroy` leaves the hosts as they were found. */
+  readonly purpose: 'apply' | 'verify' | 'destroy';
   readonly hosts: readonly HostSpec[];
   readonly stages: readonly Stage[];
   readonly segments: readonly Segment[];
@@ -153,6 +153,19 @@ export interface Plan {
   /** Where the result can be seen, for the last lines of an apply. */
   readonly outputs: readonly { readonly title: string; readonly value: string }[];
 }
+
+/**
+ * `docker.install.withdraw`: takes `docker.install` on a host back to what it was before the first rollout, by what is
+ * recorded there. To a workflow it is an operation like any other.
+ */
+const WITHDRAW = '.withdraw';
+export const withdrawalOf = (operation: string) => `${operation}${WITHDRAW}`;
+/** The operation that is taken back, if this is a withdrawal. */
+export const withdrawn = (name: string) => (name.endsWith(WITHDRAW) ? name.slice(0, -WITHDRAW.length) : undefined);
+/** Takes back what no other stage of the plan does, such as that of a role which the spec has no longer. Arguments: `but`. */
+export const OTHERS = 'host.others';
+/** The host is nobody's any more. Arguments: `data`. */
+export const RELEASED = 'host.released';
 
 /** What is known of a cluster before a plan is made. */
 export interface Knowledge {

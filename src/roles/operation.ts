@@ -123,6 +123,14 @@ export function operation<Args extends Json, const Fact extends string = never>(
   };
 }
 
+/** What takes a change back once saved files are where they were; empty where that is all. None for what cannot be taken back. */
+export function undoing(operation: Operation, host: HostSpec, args: Json): Script | undefined {
+  if (!('undo' in operation)) return undefined;
+  const { undo } = operation;
+  if (undo === 'restore') return operation.restored?.(host, args) ?? { text: 'cd /' };
+  return typeof undo === 'function' ? undo(host, args) : undefined;
+}
+
 export const yes = <Fact extends string>(facts?: Readonly<Record<Fact, string>>): Verdict => ({
   is: 'yes',
   ...(facts && { facts }),

@@ -75,6 +75,8 @@ export interface Role<Config = unknown> {
    * the last role first, so that who is served leaves before who serves. Must hold where a host that leaves is dead.
    */
   leave?(config: Config, context: Context): readonly Stage[];
+  /** Where the data of hosts is to be erased as they leave (`context.on`), once all else was taken back there. */
+  erase?(config: Config, context: Context): readonly Stage[];
   /** What an operator wants to read at the end, such as addresses. */
   outputs?(config: Config, context: Context): readonly { readonly title: string; readonly value: string }[];
 }

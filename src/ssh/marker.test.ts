@@ -46,7 +46,7 @@ describe('a marker', () => {
     expect(run(marker.claiming(ada, change)).exitCode).toBe(0);
     expect(owner()).toEqual(ada);
     expect(changes()).toBe(1);
-    expect(readdirSync(at('lib')).toSorted()).toEqual(['log', 'owner']);
+    expect(readdirSync(at('lib')).toSorted()).toEqual(['log', 'origins', 'owner']);
     expect(statSync(lib('owner')).mode & 0o077).toBe(0);
   });
 
@@ -83,7 +83,7 @@ describe('a marker', () => {
     expect(codes.filter(({ code }) => code === 0).map(({ id }) => id)).toEqual([owner()?.id]);
     expect(codes.filter(({ code }) => code === marker.OWNED)).toHaveLength(11);
     expect(changes()).toBe(1);
-    expect(readdirSync(at('lib')).toSorted()).toEqual(['log', 'owner']);
+    expect(readdirSync(at('lib')).toSorted()).toEqual(['log', 'origins', 'owner']);
   });
 
   test('that cannot be made keeps the change from being made', () => {

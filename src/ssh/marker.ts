@@ -1,12 +1,14 @@
 import * as z from 'zod';
 import { type Command, type Output, sh } from './command.ts';
 import { printable } from './errors.ts';
+import { ORIGINS } from './origins.ts';
 
 /**
  * The marker says on the host itself whose it is, so that two servers that know nothing of each other do not roll out
  * onto the same hosts. It is made by a link of a synced file: whole, and by one of two that come at the same moment.
  */
 const MARKER = '/var/lib/farweave/owner';
+const FOLDER = '/var/lib/farweave';
 /** What the owner's cluster was when its last rollout settled, for when its server is lost. Root's alone, secrets sealed. */
 const COPY = '/var/lib/farweave/cluster.json';
 
@@ -56,6 +58,7 @@ export const OWNED_HINT = `Roll out from there, or move the cluster here on purp
 /**
  * The change, if the host is this owner's or nobody's, which makes it this owner's. Otherwise nothing is changed: exit code
  * {@link OWNED}, and the other's marker as the last line. Exit code 28 on a full disk, 73 if the marker cannot be made.
+ * With the marker begins what is recorded of how the host was: there is nothing on it yet that is ours.
  */
 export function claiming(owner: Marker, change: Command): Command {
   const { id, cluster, by, since, rollout } = owner;
@@ -63,7 +66,7 @@ export function claiming(owner: Marker, change: Command): Command {
   const folder = MARKER.slice(0, MARKER.lastIndexOf('/'));
   return sh`if [ ! -e ${MARKER} ]; then
 ( umask 077
-mkdir -p ${folder}
+mkdir -p ${ORIGINS}
 printf %s ${text} > ${MARKER}.$$ && sync ${MARKER}.$$ && ln ${MARKER}.$$ ${MARKER}
 rm -f ${MARKER}.$$
 sync ${folder} ) 2>/dev/null
@@ -73,10 +76,52 @@ case $(cat ${MARKER}) in ${beginningOf(id)}*) ;; *) cat ${MARKER}; echo; exit ${
 ${change}`;
 }
 
+/** The change, if the host is this owner's; of a host that is nobody's by now nothing is left to be taken back. */
+export function holding({ id }: Pick<Marker, 'id'>, change: Command): Command {
+  return sh`[ -e ${MARKER} ] || exit 0
+case $(cat ${MARKER}) in ${beginningOf(id)}*) ;; *) cat ${MARKER}; echo; exit ${OWNED} ;; esac
+${change}`;
+}
+
 /** Gives a host back that this rollout has claimed, with the copy that lies there. */
 export function release({ id, rollout }: Pick<Marker, 'id' | 'rollout'>): Command {
   const end = `"rollout":${JSON.stringify(rollout)}}`;
-  return sh`case $(cat ${MARKER} 2>/dev/null) in ${beginningOf(id)}*${end}) rm -f ${COPY} ${MARKER} ;; esac`;
+  return sh`case $(cat ${MARKER} 2>/dev/null) in ${beginningOf(id)}*${end}) rm -f ${COPY} ${MARKER}; rmdir ${ORIGINS} 2>/dev/null || : ;; esac`;
+}
+
+/** Exit code 0 where nothing of ours is left on a host. */
+export const released = (): Command => sh`[ ! -e ${MARKER} ] && [ ! -e ${ORIGINS} ] && [ ! -e ${`${FOLDER}/jobs`} ]`;
+
+/** Backups are data: they outlive the cluster that they were made of. */
+const BACKUPS = 'backups';
+
+/**
+ * Gives a host up from which all was taken back: nothing of ours stays but backups, and those not with `data`. Not a job,
+ * since it takes away what jobs are kept in. Says `left: …` of what stays, a line each. Exit code 1 where something was not
+ * taken back, 75 while a job runs, {@link OWNED} on a host of somebody else. May be run twice.
+ */
+export function giveUp({ id }: Pick<Marker, 'id'>, { data = false } = {}): Command {
+  return sh`if cd ${FOLDER} 2>/dev/null; then
+  case $(cat owner 2>/dev/null) in ${beginningOf(id)}* | '') ;; *) cat owner; echo; exit ${OWNED} ;; esac
+  for lock in jobs/*/lock; do
+    [ ! -e "$lock" ] || flock -s -w 20 "$lock" true || { echo 'a job is still running there'; exit 75; }
+  done
+  rm -rf origins/.gone
+  if [ -n "$(ls origins 2>/dev/null)" ]; then echo "not taken back: $(ls origins | tr '\n' ' ')"; exit 1; fi
+  since=
+  if [ -e owner ] && [ ! -d origins ]; then
+    since=ever
+    echo 'left: it was rolled out before origins were recorded: packages, files and containers stay'
+  fi
+  ${data ? sh`rm -rf ${BACKUPS}` : sh`rmdir ${BACKUPS} 2>/dev/null || :`}
+  find . -mindepth 1 -maxdepth 1 ! -name ${BACKUPS} ! -name owner ! -name origins -exec rm -rf {} +
+  rm -rf origins && rm -f owner
+  cd /
+  rmdir ${FOLDER} 2>/dev/null || echo ${`left: backups in ${FOLDER}/${BACKUPS}`}
+  [ -n "$since" ] || rm -rf /etc/farweave
+fi
+rm -rf /run/farweave /run/farweave-*
+:`;
 }
 
 /** Leaves a copy of the cluster where the host is its owner's, unless a newer one lies there. Whole, by rename. */

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Command, type Script, script, sh, writing } from './command.ts';
-import { drop, dropAll, find, leave, restore } from './receipt.ts';
+import { drop, find, leave, restore } from './receipt.ts';
 
 let root: string;
 beforeEach(() => {
@@ -143,14 +143,6 @@ describe('a receipt', () => {
     writeFileSync(at('key'), 'secret');
     run(leave(RECEIPT, changing('key', 'other')));
     expect(statSync(at(`receipts/${RECEIPT}`)).mode & 0o077).toBe(0);
-  });
-
-  test('goes with all others of its rollout, and only those', () => {
-    run(leave('run-1/a', sh`true`));
-    run(leave('run-1/b', sh`true`));
-    run(leave('run-10/a', sh`true`));
-    expect(run(dropAll('run-1'))).toBe(0);
-    expect(readdirSync(at('receipts'))).toEqual(['run-10']);
   });
 
   test.each(['', '../x', 'a/../b', 'a/b/c', '/etc', 'a b', 'a/.', '.', 'a/'])(

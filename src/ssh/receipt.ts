@@ -6,6 +6,14 @@ import { type Command, type Script, sh } from './command.ts';
  */
 const FOLDER = '/var/lib/farweave/receipts';
 
+/** What it takes to take a change back after its receipt's rollout has been settled. */
+export interface Undoing {
+  /** The arguments of the operation, as JSON. */
+  readonly args: string;
+  /** Tells undos apart: equal for those that do the same on this host. */
+  readonly undo: string;
+}
+
 /** Exit code 0: this rollout began this step here. */
 export function find(receipt: string): Command {
   return sh`test -d ${folderOf(receipt)}`;
@@ -15,8 +23,9 @@ export function find(receipt: string): Command {
  * The script, with a receipt left first: before-images, the receipt by one rename, then the change. There is no moment
  * at which a change has no receipt, and a later attempt keeps the first one's images instead of a half-changed file's.
  * If the receipt cannot be left, nothing is changed, and the exit code is 28 (ENOSPC) on a full disk, 73 otherwise.
+ * With `undoing` it can become an origin later; then `says` holds, a line each, what it knows how to take back.
  */
-export function leave(receipt: string, change: Script): Command {
+export function leave(receipt: string, change: Script, undoing?: Undoing): Command {
   const to = folderOf(receipt);
   const next = `${to}.new`;
   const saves = change.saves ?? [];
@@ -29,6 +38,7 @@ mkdir -p ${next}
 cd ${next}
 printf %s ${restoring(saves)} > restore
 ${{ text: saves.map((path, n) => sh`save ${n} ${path}`.text).join('\n') }}
+${undoing ? noting(saves, undoing) : { text: ':' }}
 find . -type f -exec sync {} +
 sync .
 mv -T ${next} ${to}
@@ -53,9 +63,9 @@ export function drop(receipt: string): Command {
   return sh`rm -rf ${folder} ${`${folder}.new`}`;
 }
 
-/** Forgets all receipts of a rollout, once it is settled. */
-export function dropAll(rollout: string): Command {
-  return sh`rm -rf ${folderOf(rollout)}`;
+function noting(saves: readonly string[], { args, undo }: Undoing): Command {
+  return sh`printf %s ${args} > args
+printf '%s\n' ${[...saves.map((path) => `path ${path}`), `undo ${undo}`]} > says`;
 }
 
 /** The image of a missing file is the number of folders that are missing above it. */

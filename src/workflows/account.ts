@@ -1,14 +1,9 @@
 import type { Result } from '../activities/contract.ts';
 import type { Facts, OnFailure, Plan, Stage } from '../plan/plan.ts';
 import { type Failed, problemOf } from './activity.ts';
-import { Attendance } from './attendance.ts';
+import { Attendance, PARKING, STOPPING } from './attendance.ts';
 import type { Ledger, StepState } from './contract.ts';
 import { fromPlaces, PerStep, toPlaces } from './per-step.ts';
-
-/** A host that shows one of these is left out while the others go on: nothing that is done elsewhere can help it. */
-const PARKING = new Set(['Unreachable', 'HostKeyChanged']);
-/** And at one of these nobody goes on: it is this whole rollout that should not be. */
-const STOPPING = new Set(['Owned']);
 
 interface FailingPolicy {
   readonly onFailure: OnFailure;
@@ -97,8 +92,9 @@ export class Account extends Attendance {
   }
 
   finish(host: string, stages: readonly Stage[], results: readonly Result[]): void {
-    for (const [n, { changed, facts }] of results.entries()) {
+    for (const [n, { changed, facts, left = [] }] of results.entries()) {
       const stage = stages[n]!;
+      this.left.push(...left.map((what) => `${host}: ${what}`));
       this.mark(host, stage, changed ? 'done' : 'unchanged');
       if (changed) this.#dirty.add(host);
       else this.#touched.delete(stage.id, host); // it was so before this rollout: not ours to undo
@@ -187,7 +183,7 @@ export class Account extends Attendance {
   }
 
   /** Takes over what a site has come to. */
-  add({ facts, settled, touched, parked, steps, generations, problems, stopped }: Ledger): void {
+  add({ facts, settled, touched, parked, steps, generations, problems, stopped, left = [] }: Ledger): void {
     this.#settled.add(fromPlaces(settled));
     if (this.#isFirst) this.#before.add(fromPlaces(settled));
     this.#touched.add(fromPlaces(touched));
@@ -197,11 +193,12 @@ export class Account extends Attendance {
     for (const host of parked) this.parked.add(host);
     for (const [fact, table] of Object.entries(facts)) this.#learn(fact, table);
     this.problems.push(...problems);
+    this.left.push(...left);
     this.stopped ??= stopped;
   }
 
   toJSON(): Ledger {
-    const { facts, stopped } = this;
+    const { facts, stopped, left } = this;
     return {
       facts,
       settled: toPlaces(this.#settled),
@@ -211,6 +208,7 @@ export class Account extends Attendance {
       generations: this.#generations.toRecord(),
       problems: this.problems,
       ...(stopped !== undefined && { stopped }),
+      ...(left.length > 0 && { left }),
     };
   }
 

@@ -3,6 +3,11 @@ import type { Ledger, Problem } from './contract.ts';
 /** Type of the problem of a host that somebody has left out. */
 export const SKIPPED = 'Skipped';
 
+/** A host that shows one of these is left out while the others go on: nothing that is done elsewhere can help it. */
+export const PARKING = new Set(['Unreachable', 'HostKeyChanged']);
+/** And at one of these nobody goes on: it is this whole rollout that should not be. */
+export const STOPPING = new Set(['Owned']);
+
 /** Who takes part in a rollout, or in one site of it, and what keeps the others from it. */
 export class Attendance {
   /** Why nothing new begins. */
@@ -14,6 +19,8 @@ export class Attendance {
   /** Those of them that somebody has left out: they count for no budget. */
   readonly skipped = new Set<string>();
   readonly problems: Problem[];
+  /** What stays on hosts that were to be left as they were found, a line each. */
+  readonly left: string[] = [];
 
   constructor({ parked, problems }: Pick<Ledger, 'parked' | 'problems'>) {
     this.parked = new Set(parked);

@@ -120,6 +120,8 @@ export interface Ledger {
   readonly problems: readonly Problem[];
   /** Why nothing new begins. */
   readonly stopped?: string;
+  /** What could not be taken back on hosts that leave, a line each. */
+  readonly left?: readonly string[];
 }
 
 /** Some stages on some hosts of a rollout: what one site does of one segment, or the rollout itself of what spans the cluster. */

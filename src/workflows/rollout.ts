@@ -12,6 +12,9 @@ import { runSpanning } from './spanning.ts';
 import { settle, undo } from './undo.ts';
 import { type Course, runInWaves } from './waves.ts';
 
+/** Lines about what stays on hosts that leave. */
+const LEFT = 100;
+
 /** Carries out a plan: survey, segment after segment, and what the policy says when a step has failed for good. */
 export async function rollout(packed: Packed<RolloutInput>): Promise<Outcome> {
   const plan = unpack(packed.plan);
@@ -110,7 +113,7 @@ async function end(state: Outcome['state'], course: Course, leftBefore: readonly
   const { input, account, sites, bulletin, conduct } = course;
   bulletin.isEnding = true;
   const whole = sites.input(sites.stages());
-  let left: readonly string[] = leftBefore;
+  let left = [...leftBefore, ...account.left.slice(0, LEFT)];
   const { changed } = account;
   if (state === 'undone') {
     bulletin.become('undoing', 'undo');

@@ -1,5 +1,5 @@
 import { sleep } from '@temporalio/workflow';
-import { type HostSpec, roleOf, waves } from '../plan/plan.ts';
+import { type HostSpec, RELEASED, roleOf, waves } from '../plan/plan.ts';
 import { apart } from '../plan/policy.ts';
 import type { Account } from './account.ts';
 import { clipped, type Failed, failureOf, type Parting, settled, undone } from './activity.ts';
@@ -42,7 +42,11 @@ export async function undo(input: SiteInput, account: Account): Promise<readonly
  */
 export async function settle(input: SiteInput, account: Account, { copy, ...parting }: Parting = {}): Promise<void> {
   const touched = input.hosts.filter((host) => input.stages.some((stage) => account.wasTouched(host.name, stage)));
-  const answering = input.hosts.filter((host) => !account.parked.has(host.name));
+  // On a host that is nobody's any more there is nothing to settle, and nothing to be left.
+  const given = input.stages.filter(({ operation }) => operation === RELEASED);
+  const isGiven = ({ name }: HostSpec) =>
+    given.some((stage) => ['done', 'unchanged'].includes(account.stateOf(name, stage) ?? ''));
+  const answering = input.hosts.filter((host) => !account.parked.has(host.name) && !isGiven(host));
   const keepers = copy && touched.length > 0 ? keepersOf(answering) : new Set<HostSpec>();
   const visited = answering.filter((host) => touched.includes(host) || keepers.has(host));
   const leave = (host: HostSpec) => ({ ...parting, ...(copy && keepers.has(host) && { copy }) });

@@ -29,7 +29,9 @@ it('prints the plan that was last agreed on', async () => {
 });
 
 it('has titles that fit the Web UI with the name of a host before them', () => {
-  expect(plan.stages.map(({ title }) => title).filter((title) => `vm100: ${title}`.length > 60)).toEqual([]);
+  const end = compilePlan(cluster, { indexes: {} }, { purpose: 'destroy', data: true });
+  const titles = [plan, end].flatMap(({ stages }) => stages.map(({ title }) => title));
+  expect(titles.filter((title) => `vm100: ${title}`.length > 60)).toEqual([]);
 });
 
 it('gives every operation of the roles a place in a plan of theirs', () => {
@@ -38,7 +40,8 @@ it('gives every operation of the roles a place in a plan of theirs', () => {
   const other = compilePlan(parseCluster(text, { file }).cluster, { indexes: {} });
   const { indexes } = allot(cluster, { indexes: {} });
   const less = compilePlan({ ...cluster, hosts: cluster.hosts.slice(1) }, { indexes }, { before: cluster });
-  const named = [plan, other, less].flatMap(({ stages }) =>
+  const end = compilePlan(cluster, { indexes: {} }, { purpose: 'destroy', data: true });
+  const named = [plan, other, less, end].flatMap(({ stages }) =>
     stages.flatMap((stage) => [
       stage.operation,
       ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : []),

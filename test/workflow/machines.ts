@@ -154,7 +154,8 @@ export class Machine {
     return text
       .replaceAll(/(?<![\w./-])\/srv(?![\w-])/g, join(this.#root, 'srv'))
       .replaceAll(/(?<![\w./-])\/shared(?![\w-])/g, join(this.#all, 'shared'))
-      .replaceAll(/(?<![\w./-])\/var\/lib\/farweave(?![\w-])/g, join(this.#root, 'farweave'));
+      .replaceAll(/(?<![\w./-])\/var\/lib\/farweave(?![\w-])/g, join(this.#root, 'farweave'))
+      .replaceAll(/(?<![\w./-])\/(run|etc)\/farweave/g, join(this.#root, '$1', 'farweave'));
   }
 }
 

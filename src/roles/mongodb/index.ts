@@ -2,6 +2,7 @@ import type { Stage } from '../../plan/plan.ts';
 import { address, SLOTS } from '../network.ts';
 import type { Context, Role } from '../role.ts';
 import { Config, memberAddress, version } from './config.ts';
+import { erased } from './erase.ts';
 import * as health from './health.ts';
 import * as leaving from './leaving.ts';
 import { KEY_SECRET, type Member, memberName } from './member.ts';
@@ -37,6 +38,7 @@ export const mongodb: Role<Config> = {
     leaving.quorum,
     leaving.removed,
     leaving.stopped,
+    erased,
   ],
   validate,
   records: (_, { on, network }) =>
@@ -48,6 +50,7 @@ export const mongodb: Role<Config> = {
   }),
   stages,
   leave,
+  erase: (_, { on }) => [erased.over(on, "erase MongoDB's data", {})],
 };
 
 /** The set as its clients see it; none where the cluster has no MongoDB. */

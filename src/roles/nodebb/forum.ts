@@ -31,7 +31,7 @@ export const DATABASE_PASSWORD = 'nodebb.databasePassword';
 export const HOME = '/usr/src/app';
 export const CONFIG_PATH = '/etc/farweave/nodebb/config.json';
 
-const DATA = '/var/lib/nodebb';
+export const DATA = '/var/lib/nodebb';
 const UPLOADS = `${DATA}/uploads`;
 const LOGS = `${DATA}/logs`;
 

@@ -8,6 +8,7 @@ import { address, SLOTS } from '../network.ts';
 import { type Context, hostNames, type Problem, type Role } from '../role.ts';
 import { SecretReference } from '../secret.ts';
 import { ADMIN_PASSWORD, database, setup } from './database.ts';
+import { erased } from './erase.ts';
 import { DATABASE_PASSWORD, type Forum, FRONT, frontOf, NAME, SECRET, traits } from './forum.ts';
 import { build, config as configFile, pulled, serving, start, stopped } from './operations.ts';
 import { replicated } from './replicated.ts';
@@ -53,7 +54,7 @@ type Config = z.infer<typeof Config>;
 export const nodebb: Role<Config> = {
   name: 'nodebb',
   config: Config,
-  operations: [pulled, database, setup, configFile, build, start, serving, replicated, stopped],
+  operations: [pulled, database, setup, configFile, build, start, serving, replicated, stopped, erased],
   validate,
   records: (_, { on, network }) => on.map((host) => ({ name: NAME, address: address(network, host, SLOTS.nodebb) })),
   secrets: ({ admin }) => ({
@@ -63,6 +64,7 @@ export const nodebb: Role<Config> = {
   }),
   stages,
   leave: (_, { leaving }) => [stopped.over(leaving, 'stop NodeBB', {})],
+  erase: (_, { on }) => [erased.over(on, 'erase uploads and assets', {})],
   outputs: ({ url, port, admin }, { on }) => [
     ...on.map((host) => ({ title: `NodeBB on ${host.name}`, value: frontOf(host, { url: url ?? null, port }) })),
     { title: 'NodeBB login', value: `${admin.username}, password ${whereabouts(admin.password)}` },
