@@ -136,6 +136,8 @@ export interface Changing {
   readonly changes: readonly HostChange[];
   readonly knowledge: Knowledge;
   readonly forced?: boolean;
+  /** Data of hosts that leave is erased. */
+  readonly data?: boolean;
 }
 
 /** Makes the plan for a cluster whose hosts change. Touches no host. Fails with InvalidArguments, which says all that is wrong. */

@@ -29,7 +29,7 @@ export function createPlanChange(roles: readonly Role[]): { readonly plan: PlanC
 
 function replanning(roles: readonly Role[]) {
   const read = (text: string) => parseCluster(text, { file: 'cluster.yaml', roles }).cluster;
-  return ({ wanted, former, changes, knowledge, forced = false }: Changing): Replanned => {
+  return ({ wanted, former, changes, knowledge, forced = false, data = false }: Changing): Replanned => {
     const changed = attempt(() => changes.map(shaped).reduce(follow, { text: kept(wanted.spec) }));
     const { renamed } = changed;
     if (renamed && former) throw failure('InvalidArguments', 'hosts are still leaving: apply again first');
@@ -37,7 +37,7 @@ function replanning(roles: readonly Role[]) {
     const earlier = former ? kept(former.spec) : changed.before;
     const before = earlier === undefined ? undefined : read(earlier);
     const all = attempt(() => allot(cluster, renamed ? withName(knowledge, renamed) : knowledge));
-    const plan = compilePlan(cluster, all, { roles, ...(before && { before, forced }) });
+    const plan = compilePlan(cluster, all, { roles, ...(before && { before, forced, data }) });
     const leaves = plan.hosts.some(({ leaving }) => leaving);
     const after = leaves ? compilePlan(cluster, all, { roles }) : undefined;
     return {

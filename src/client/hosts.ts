@@ -26,6 +26,13 @@ interface Reasons {
   readonly reason?: string;
 }
 
+interface Leaving {
+  /** Even where a service loses its quorum by it. */
+  readonly forced?: boolean;
+  /** What services have kept on it is erased too. */
+  readonly data?: boolean;
+}
+
 interface Secrets {
   /** Values of the host's own secrets, `access.vm3.password`; they leave this process sealed. */
   readonly secrets?: Readonly<Record<string, string>>;
@@ -43,14 +50,14 @@ export const addHost = async (
 ): Promise<Requested> => ask(farweave, cluster, 'addHost', { host, ...(await sealed(farweave, secrets)), ...reasons });
 
 /**
- * Takes hosts out of a cluster, in order where they are alive. `forced`: even where a service loses its quorum by it.
+ * Takes hosts out of a cluster, in order where they are alive.
  * Answers as {@link addHost} does.
  */
 export const removeHost = (
   farweave: Farweave,
   cluster: string,
   hosts: readonly string[],
-  more: Reasons & { readonly forced?: boolean } = {},
+  more: Reasons & Leaving = {},
 ): Promise<Requested> => ask(farweave, cluster, 'removeHost', { hosts, ...more });
 
 /** Puts another machine in the place of a host; it may have the same name. Answers as {@link addHost} does. */
@@ -59,7 +66,7 @@ export const replaceHost = async (
   cluster: string,
   host: string,
   by: Added,
-  { secrets = {}, ...more }: Reasons & Secrets & { readonly forced?: boolean } = {},
+  { secrets = {}, ...more }: Reasons & Secrets & Leaving = {},
 ): Promise<Requested> =>
   ask(farweave, cluster, 'replaceHost', { host, with: by, ...(await sealed(farweave, secrets)), ...more });
 

@@ -78,7 +78,10 @@ export function draft(cluster: Cluster, state: ClusterView | undefined, purpose:
   const known = state?.knowledge ?? { indexes: {} };
   const former = purpose === 'apply' ? state?.former : undefined;
   const before = former && parseCluster(kept(former.spec), { file: 'cluster.yaml' }).cluster;
-  const plan = compilePlan(cluster, known, { purpose, ...(before && { before, forced: former.forced === true }) });
+  const plan = compilePlan(cluster, known, {
+    purpose,
+    ...(before && { before, forced: former.forced === true, data: former.data === true }),
+  });
   const leaves = plan.hosts.some(({ leaving }) => leaving);
   const after = leaves ? compilePlan(cluster, known) : undefined;
   return {

@@ -17,6 +17,8 @@ export interface Wanted {
 export interface Former extends Wanted {
   /** Even where a service loses its quorum by it. */
   readonly forced?: true;
+  /** Their data is erased. */
+  readonly data?: true;
 }
 
 /**
@@ -44,6 +46,7 @@ export interface HostRequest {
   readonly at: string;
   readonly state: HostRequestState;
   readonly forced?: true;
+  readonly data?: true;
   /** Of the rollout that brings it about, or did. */
   readonly revision?: number;
   /** Why it stands so, where that is not plain. */
@@ -55,13 +58,20 @@ export interface HostRequest {
 /** What people may ask for. A signal brings no secrets but entries of the workers' allowlist. */
 export interface HostControls {
   addHost: Note & Brought & { readonly host: Added };
-  removeHost: Note & { readonly hosts: readonly string[]; readonly forced?: boolean };
+  removeHost: Note & Leaving & { readonly hosts: readonly string[] };
   /** Another machine takes the place of a host: `with` may have the same name. */
-  replaceHost: Note & Brought & { readonly host: string; readonly with: Added; readonly forced?: boolean };
+  replaceHost: Note & Brought & Leaving & { readonly host: string; readonly with: Added };
   /** The key that the host of a request shows is its own. */
   approveHost: Note & { readonly id: string };
   /** Takes back a request that has not begun. */
   withdrawHost: Note & { readonly id: string };
+}
+
+interface Leaving {
+  /** Even where a service loses its quorum by it. */
+  readonly forced?: boolean;
+  /** What the services have kept on it is erased too. */
+  readonly data?: boolean;
 }
 
 export type Added = Extract<HostChange, { add: unknown }>['add'][number];

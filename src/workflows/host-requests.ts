@@ -3,7 +3,7 @@ import type { CheckChange, Greet } from '../activities/contract.ts';
 import { refused } from './admission.ts';
 import { type HostControls, type HostReply, type HostRequest, told } from './contract.ts';
 import { admitAnswer, admitChange, admitSecretsOf, type Change, changeOf, hostsIn } from './host-admission.ts';
-import { changing, whole } from './host-turns.ts';
+import { changing, type Manner, whole } from './host-turns.ts';
 import { isOver } from './membership.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
@@ -90,15 +90,15 @@ export class HostRequests {
     this.#memory.note(`${request.id}: ${host.name} shows ${shownKey}: approve or withdraw it`);
   }
 
-  #check(change: Change, { forced }: Asked & { forced?: boolean }) {
+  #check(change: Change, asked: Asked & Manner) {
     admitChange(this.#name, this.#memory.state, change);
     const before = this.#open.filter(({ state }) => state !== 'running').map((request) => request.change);
-    return check(changing(this.#name, this.#memory.state, [...before, change], forced)).catch(refusal);
+    return check(changing(this.#name, this.#memory.state, [...before, change], asked)).catch(refusal);
   }
 
   #take(
     change: Change,
-    { by = SOMEBODY, reason, forced }: Asked & { forced?: boolean },
+    { by = SOMEBODY, reason, ...asked }: Asked,
     state: HostRequest['state'],
     more: Partial<HostRequest> = {},
   ): HostRequest {
@@ -111,7 +111,8 @@ export class HostRequests {
       at: new Date().toISOString(),
       state,
       ...(reason !== undefined && { reason: String(reason).slice(0, 200) }),
-      ...(forced === true && { forced }),
+      ...('forced' in asked && asked.forced === true && { forced: true as const }),
+      ...('data' in asked && asked.data === true && { data: true as const }),
       ...more,
     };
     this.#memory.request(request);

@@ -67,9 +67,9 @@ export class HostTurns {
     const set = (state: HostRequest['state'], said?: string) =>
       batch.forEach((request) => this.#memory.request({ ...request, state, ...(said !== undefined && { said }) }));
     set('planning');
-    const forced = batch.some((request) => request.forced);
+    const how = { forced: batch.some((request) => request.forced), data: batch.some((request) => request.data) };
     const changes = batch.map(({ change }) => change);
-    const planned = await plan(changing(this.#name, this.#memory.state, changes, forced)).catch((error: unknown) =>
+    const planned = await plan(changing(this.#name, this.#memory.state, changes, how)).catch((error: unknown) =>
       reasonOf(whole(error)),
     );
     if (typeof planned === 'string') {
@@ -89,7 +89,7 @@ export class HostTurns {
           basis: version,
           sealed: {},
           by,
-          ...(former && { former: { ...former, ...(forced && { forced }) } }),
+          ...(former && { former: { ...former, ...only(how) } }),
         },
         says: batch.map(({ id, change }) => `${id}: ${told(change)}`).join('; '),
         requests: ids,
@@ -114,11 +114,21 @@ export function changing(
   name: string,
   { wanted, former, knowledge }: ClusterState,
   changes: readonly Change[],
-  forced = false,
+  how: Manner = {},
 ): Changing {
   if (!wanted) throw refused('InvalidRequest', `no cluster.yaml of ${name} is kept here: apply it once`);
-  return { wanted, changes, knowledge, ...(former && { former }), ...(forced && { forced }) };
+  return { wanted, changes, knowledge, ...(former && { former }), ...only(how) };
 }
+
+export interface Manner {
+  readonly forced?: boolean;
+  readonly data?: boolean;
+}
+
+const only = ({ forced, data }: Manner) => ({
+  ...(forced && { forced: true as const }),
+  ...(data && { data: true as const }),
+});
 
 /** What an activity was refused for, without the activity around it. */
 export function whole(error: unknown): unknown {

@@ -44,6 +44,7 @@ export function addHost(program: Command, run: Run): void {
     )
     .argument('<hosts...>', 'such as vm2')
     .option('--force', 'even where a service loses its quorum')
+    .option('--data', 'erase what services have kept there, such as its copy of the database')
     .option('-y, --yes', 'do not ask')
     .option('--detach', 'begin and return at once')
     .option('--reason <text>', 'for those who come after')
@@ -64,6 +65,7 @@ export function addHost(program: Command, run: Run): void {
     .option('--as <name>', 'what the new one is called (default: as the old one)')
     .option('--site <name>', 'the site that it stands in (default: that of the old one)')
     .option('--force', 'even where a service loses its quorum')
+    .option('--data', 'erase what services have kept there, such as its copy of the database')
     .option('-y, --yes', 'do not ask')
     .action(run(replaceOne));
   teach(replacing, [

@@ -25,6 +25,7 @@ interface Going {
   readonly detach?: boolean;
   readonly yes?: boolean;
   readonly force?: boolean;
+  readonly data?: boolean;
   readonly reason?: string;
 }
 
@@ -55,7 +56,7 @@ export const removeSome = (at: At, hosts: readonly string[], options: Going): Pr
     return {
       change: { remove: [...hosts] },
       question: `Take ${hosts.join(', ')} out of ${cluster.name}?`,
-      ask: (farweave, name) => removeHost(farweave, name, hosts, { ...reasonOf(options), ...forcedOf(options) }),
+      ask: (farweave, name) => removeHost(farweave, name, hosts, { ...reasonOf(options), ...leavingOf(options) }),
     };
   });
 
@@ -70,7 +71,7 @@ export const replaceOne = (
     const old = cluster.hosts.find(({ name }) => name === host);
     if (!old) throw unknown(host, cluster);
     const by = newHost(options.as ?? host, address, { ...options, site: options.site ?? old.site });
-    const more = { secrets: await ownSecrets(at, by), ...reasonOf(options), ...forcedOf(options) };
+    const more = { secrets: await ownSecrets(at, by), ...reasonOf(options), ...leavingOf(options) };
     return {
       change: { replace: host, with: by },
       question: `Put ${by.name} at ${by.address} in the place of ${host} at ${old.address}?`,
@@ -167,4 +168,4 @@ function unknown(host: string, { name, hosts }: Cluster): Failure {
 }
 
 const reasonOf = ({ reason }: Going) => (reason === undefined ? {} : { reason });
-const forcedOf = ({ force }: Going) => (force ? { forced: true } : {});
+const leavingOf = ({ force, data }: Going) => ({ ...(force && { forced: true }), ...(data && { data }) });
