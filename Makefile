@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 FARWEAVE := ./bin/farweave
 
-.PHONY: help demo demo-down test unit lint format bench chaos chaos-down clean
+.PHONY: help demo demo-down test unit lint format bench chaos chaos-down test-living clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ chaos: node_modules/.ready ## Do all sorts of harm to rollouts on lab hosts: ROW
 
 chaos-down: node_modules/.ready ## Take away the lab that chaos has left for a look
 	@DOWN=1 node_modules/.bin/node test/chaos/main.ts
+
+test-living: node_modules/.ready ## The life of a cluster on lab hosts: add, replace, change, repair, remove, destroy, under load
+	@node_modules/.bin/node test/living/main.ts
 
 clean: ## Remove dependencies and state of this checkout; caches of others stay
 	rm -rf node_modules .farweave
