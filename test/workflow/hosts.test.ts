@@ -2,8 +2,8 @@ import { ApplicationFailure, WorkflowUpdateFailedError } from '@temporalio/clien
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { kept } from '../../src/spec/kept.ts';
 import { clusterId, type HostControls, hostSignal, hostUpdate } from '../../src/workflows/contract.ts';
-import { client, connected, measure, until, withWorker } from './drive.ts';
-import { applySpec, living, rested, specOf, status } from './living.ts';
+import { client, connected, measure, until } from './drive.ts';
+import { applySpec, rested, serving, specOf, status } from './living.ts';
 import { Machines } from './machines.ts';
 
 connected();
@@ -21,29 +21,12 @@ const ask = <Name extends keyof HostControls>(cluster: string, name: Name, asked
 const tell = <Name extends keyof HostControls>(cluster: string, name: Name, asked: HostControls[Name]) =>
   client.workflow.getHandle(clusterId(cluster)).signal(hostSignal(name), asked);
 
-/** A cluster of these hosts, rolled out. */
-async function serving(
-  act: (cluster: string, queue: string) => Promise<void>,
-  cluster: string,
-  hosts: readonly string[],
-) {
-  await withWorker(
-    machines,
-    async (queue) => {
-      await applySpec(queue, specOf(cluster, hosts));
-      expect((await rested(cluster)).last).toMatchObject({ state: 'done' });
-      await act(cluster, queue);
-    },
-    undefined,
-    { roles: living },
-  );
-}
-
 /** Types of the steps that a rollout carried out, with how often. */
 const stepsOf = async (cluster: string, revision: number) => (await measure(cluster, revision)).types;
 
 it('rolls out what a host that is added needs, and touches the others only where they must know of it', async () => {
   await serving(
+    machines,
     async (cluster) => {
       const { id } = await ask(cluster, 'addHost', { host: vm3, by: 'ada' });
       const state = await rested(cluster);
@@ -62,6 +45,7 @@ it('rolls out what a host that is added needs, and touches the others only where
 
 it('takes hosts out, and goes on without one that is dead', async () => {
   await serving(
+    machines,
     async (cluster) => {
       machines.of('vm0').write('unreachable');
       await ask(cluster, 'removeHost', { hosts: ['vm0'], by: 'ada', reason: 'burnt down' });
@@ -80,6 +64,7 @@ it('takes hosts out, and goes on without one that is dead', async () => {
 
 it('gives the name and not the place of a dead host to the machine that takes its place', async () => {
   await serving(
+    machines,
     async (cluster) => {
       machines.of('vm1').write('hostkey', 'another machine');
       machines.of('vm1-old').write('unreachable');
@@ -99,6 +84,7 @@ it('gives the name and not the place of a dead host to the machine that takes it
 
 it('leaves the cluster as it was where a host that is to come does not answer', async () => {
   await serving(
+    machines,
     async (cluster, queue) => {
       machines.of('vm3').write('unreachable');
       await ask(cluster, 'addHost', { host: vm3, by: 'ada' });
@@ -122,6 +108,7 @@ it('leaves the cluster as it was where a host that is to come does not answer', 
 
 it('keeps what is asked for while a rollout runs, in order, and adds hosts together', async () => {
   await serving(
+    machines,
     async (cluster) => {
       machines.of('vm3').write('srv/hold/db.start');
       await ask(cluster, 'addHost', { host: vm3, by: 'ada' });
@@ -154,6 +141,7 @@ it('keeps what is asked for while a rollout runs, in order, and adds hosts toget
 
 it('sends nothing to a host that came by signal until somebody says that its key is right', async () => {
   await serving(
+    machines,
     async (cluster) => {
       machines.of('vm3').write('hostkey', KEY);
       await tell(cluster, 'addHost', { host: vm3, by: 'ada' });
@@ -173,6 +161,7 @@ it('sends nothing to a host that came by signal until somebody says that its key
 
 it('takes a host that came by signal with its key at once, and refuses by an event what a signal must not bring', async () => {
   await serving(
+    machines,
     async (cluster) => {
       const bad = [
         { host: { ...vm3, password: { env: 'HOME' } } },
@@ -197,6 +186,7 @@ it('takes a host that came by signal with its key at once, and refuses by an eve
 
 it('tells an update why it is refused', async () => {
   await serving(
+    machines,
     async (cluster) => {
       const why = async (asked: Promise<unknown>) => {
         const error: unknown = await asked.catch((e: unknown) => e);

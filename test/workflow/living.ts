@@ -1,4 +1,5 @@
 import { WithStartWorkflowOperation } from '@temporalio/client';
+import { expect } from 'vitest';
 import * as z from 'zod';
 import { compilePlan } from '../../src/plan/compile.ts';
 import { digestOf } from '../../src/plan/digest.ts';
@@ -14,7 +15,8 @@ import {
   clusterId,
   statusQuery,
 } from '../../src/workflows/contract.ts';
-import { client, until, vault } from './drive.ts';
+import { client, until, vault, withWorker } from './drive.ts';
+import type { Machines } from './machines.ts';
 import { toys } from './roles.ts';
 
 const operation = (name: string) => {
@@ -100,4 +102,23 @@ export async function rested(name: string): Promise<ClusterState> {
     return !rollout && !requests.some(({ state }) => ['waiting', 'planning', 'running'].includes(state));
   });
   return status(name);
+}
+
+/** A cluster of these hosts, rolled out, while `act` lasts. */
+export async function serving(
+  machines: Machines,
+  act: (cluster: string, queue: string) => Promise<void>,
+  cluster: string,
+  hosts: readonly string[],
+): Promise<void> {
+  await withWorker(
+    machines,
+    async (queue) => {
+      await applySpec(queue, specOf(cluster, hosts));
+      expect((await rested(cluster)).last).toMatchObject({ state: 'done' });
+      await act(cluster, queue);
+    },
+    undefined,
+    { roles: living },
+  );
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -12,6 +14,8 @@ import { ELSEWHERE } from './elsewhere.ts';
 declare module 'vitest' {
   export interface ProvidedContext {
     address: string;
+    /** Base address of Temporal's HTTP API. */
+    http: string;
     bundlePath: string;
   }
 }
@@ -19,6 +23,7 @@ declare module 'vitest' {
 /** One server and one bundle for all files. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const http = await freePort();
   const [env, { code }] = await Promise.all([
     TestWorkflowEnvironment.createLocal({
       server: {
@@ -26,7 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
         // Low, so that a test can see a cluster workflow continue as new.
         // biome-ignore format: flags with their values
         extraArgs: [
-          '--log-level', 'error', '--namespace', ELSEWHERE,
+          '--log-level', 'error', '--namespace', ELSEWHERE, '--http-port', String(http),
           '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=150',
         ],
       },
@@ -38,9 +43,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const bundlePath = join(tmpdir(), `farweave-workflows-${process.pid}.cjs`);
   await writeFile(bundlePath, code);
   project.provide('address', env.address);
+  project.provide('http', `http://127.0.0.1:${http}`);
   project.provide('bundlePath', bundlePath);
   return async () => {
     await rm(bundlePath);
     await env.teardown();
   };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
 }
