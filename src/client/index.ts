@@ -63,13 +63,22 @@ export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'queued' 
   readonly again: boolean;
 }
 
-/** The plan for a cluster, given what a server remembers of it (nothing, for a new one). Pure. */
-export function draft(cluster: Cluster, state: ClusterView | undefined, purpose: Plan['purpose'] = 'apply'): Draft {
+/** The plan for a cluster, given what a server remembers of it (nothing, for a new one). `data`: a destroy erases it. Pure. */
+export function draft(
+  cluster: Cluster,
+  state: ClusterView | undefined,
+  purpose: Plan['purpose'] = 'apply',
+  { data = false } = {},
+): Draft {
   const known = state?.knowledge ?? { indexes: {} };
-  const former = purpose === 'apply' ? state?.former : undefined;
+  const former = purpose === 'verify' ? undefined : state?.former;
   const before = former && parseCluster(kept(former.spec), { file: 'cluster.yaml' }).cluster;
-  const plan = compilePlan(cluster, known, { purpose, ...(before && { before, forced: former.forced === true }) });
-  const leaves = plan.hosts.some(({ leaving }) => leaving);
+  const plan = compilePlan(cluster, known, {
+    purpose,
+    data,
+    ...(before && { before, forced: former.forced === true }),
+  });
+  const leaves = purpose === 'apply' && plan.hosts.some(({ leaving }) => leaving);
   const after = leaves ? compilePlan(cluster, known) : undefined;
   return {
     plan,

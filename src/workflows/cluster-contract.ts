@@ -51,8 +51,20 @@ export interface ClusterState {
   readonly events: readonly ClusterEvent[];
   /** The id that its hosts know it by. Missing as long as no rollout has begun since there are such ids. */
   readonly owner?: string;
+  /** It was taken away, and nothing was rolled out since. */
+  readonly destroyed?: Destroyed;
   /** It was exported, to go on elsewhere: nothing is rolled out from here. */
   readonly moved?: Moved;
+}
+
+export interface Destroyed {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly by: string;
+  /** Its data was erased. */
+  readonly data?: true;
+  /** Hosts that were not given up: another destroy takes them along. */
+  readonly left?: readonly string[];
 }
 
 /** What of it is shown: no plans, which no client needs. */
@@ -139,6 +151,8 @@ export interface RunningRollout {
   readonly leaving?: readonly string[];
   /** A host that leaves under another name, since its own is given to the machine that takes its place. */
   readonly renamed?: { readonly from: string; readonly to: string };
+  /** It erases the data of the hosts that leave. */
+  readonly erases?: true;
   /** The last it told of. Missing: not yet. */
   readonly state?: RolloutState;
   /** Paused on a failure, and nobody has decided yet: another plan may take its place. */
