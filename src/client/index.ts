@@ -186,8 +186,10 @@ export async function* watch(
   yield* follow(farweave.client, rollout, { revive: farweave.revive, ...options });
 }
 
+/** What is not given to destroy a cluster it may still know. */
 async function sealAll(farweave: Farweave, plan: Plan, secrets: Readonly<Record<string, string>>) {
-  const names = Object.keys(plan.secrets).filter((name) => plan.secrets[name]?.from === 'spec');
+  const isMeant = (name: string) => plan.purpose !== 'destroy' || secrets[name] !== undefined;
+  const names = Object.keys(plan.secrets).filter((name) => plan.secrets[name]?.from === 'spec' && isMeant(name));
   if (names.length === 0) return {};
   const recipient = await farweave.recipient();
   const entries = names.map(async (name) => {
