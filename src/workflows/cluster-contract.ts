@@ -6,7 +6,7 @@ import type { Outcome, RolloutState } from './contract.ts';
 import type { ControlReply } from './controls.ts';
 import type { Former, HostRequest, Wanted } from './host-contract.ts';
 import type { Moved } from './owner-contract.ts';
-import type { ClusterEvent, Note } from './records.ts';
+import type { ClusterEvent, Destroyed, Note } from './records.ts';
 
 // ---- cluster:<name> ----
 
@@ -55,16 +55,6 @@ export interface ClusterState {
   readonly destroyed?: Destroyed;
   /** It was exported, to go on elsewhere: nothing is rolled out from here. */
   readonly moved?: Moved;
-}
-
-export interface Destroyed {
-  /** ISO 8601. */
-  readonly at: string;
-  readonly by: string;
-  /** Its data was erased. */
-  readonly data?: true;
-  /** Hosts that were not given up: another destroy takes them along. */
-  readonly left?: readonly string[];
 }
 
 /** What of it is shown: no plans, which no client needs. */
