@@ -110,7 +110,7 @@ fi`,
 /** Whoever has rules of their own for what is forwarded may have the policy of their own as well. */
 const WITHOUT_RULES = String.raw`for tables in iptables ip6tables; do
     command -v $tables-save > /dev/null || continue
-    rules=$($tables-save 2>/dev/null | grep -v -e DOCKER -e docker0) || :
+    rules=$($tables-save 2>/dev/null | grep -vE '(:| )DOCKER(-[^ ]*)?( |$)|docker0') || :
     case $rules in *'-A FORWARD'*) ;; *) rules=$(printf '%s\n' "$rules" | sed 's/^:FORWARD DROP/:FORWARD ACCEPT/') ;; esac
     printf '%s\n' "$rules" | $tables-restore || :
   done`;
