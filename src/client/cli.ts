@@ -6,6 +6,7 @@ import { addApply } from './commands/apply.ts';
 import { addCluster } from './commands/cluster.ts';
 import { addControl } from './commands/control.ts';
 import { addDemo } from './commands/demo.ts';
+import { addDestroy } from './commands/destroy.ts';
 import { addDev } from './commands/dev.ts';
 import { addEvents } from './commands/events.ts';
 import { addHost } from './commands/host.ts';
@@ -66,6 +67,7 @@ const COMMANDS = [
   addHostkeys,
   addSecrets,
   addCluster,
+  addDestroy,
   addDev,
   addLab,
   addDemo,

@@ -80,11 +80,14 @@ export async function missingSecrets(at: At, cluster: Cluster): Promise<readonly
   }
 }
 
-/** Which secrets are used does not depend on what a server remembers of the cluster. */
+/** Which secrets are used does not depend on what a server remembers of the cluster. To destroy it takes none but to log in. */
 function givenSecrets(cluster: Cluster, purpose: Plan['purpose']) {
   const { plan } = draft(cluster, undefined, purpose);
-  return Object.entries(cluster.secrets).filter(([name]) => plan.secrets[name]?.from === 'spec');
+  const isAsked = (name: string) => purpose !== 'destroy' || plan.hosts.some((host) => isOf(host, name));
+  return Object.entries(cluster.secrets).filter(([name]) => plan.secrets[name]?.from === 'spec' && isAsked(name));
 }
+
+const isOf = ({ access }: Plan['hosts'][number], name: string) => Object.values(access).includes(name);
 
 export const folderOf = ({ io, global }: Pick<At, 'io' | 'global'>) => dirname(resolve(io.cwd, global.file));
 

@@ -11,7 +11,8 @@ import { failedHosts, leftOut, tally, type View } from './view.ts';
 /** The last words about a rollout that has ended. */
 export function ended(farweave: Farweave, rollout: Followed, view: View, outcome: Outcome, manner: Manner): number {
   const { io, self } = manner;
-  const ok = outcome.state === 'done';
+  const isEnd = view.plan.purpose === 'destroy';
+  const ok = outcome.state === 'done' && !(isEnd && outcome.abandoned);
   const isCheck = view.plan.purpose === 'verify';
   const elapsed = (view.ended ?? Date.now()) - view.began;
   const problems = inOrder(view, isCheck ? outcome.problems.filter(({ stage }) => !stage) : outcome.problems);
@@ -23,10 +24,10 @@ export function ended(farweave: Farweave, rollout: Followed, view: View, outcome
       ...problemLines(problems, io),
       ...(problems.length > 0 ? [''] : []),
       verdict(view, outcome, elapsed, io),
-      ...abandonedLines(outcome),
+      ...abandonedLines(outcome, isEnd),
       ...(ok && !isCheck ? outputs(view) : []),
       ...web(farweave, rollout, view),
-      ...next(nextAfter(ok, isCheck), self),
+      ...next(isEnd ? (ok ? ['events'] : ['destroy']) : nextAfter(ok, isCheck), self),
     ]);
   return ok ? EXIT.ok : EXIT.failed;
 }
@@ -100,9 +101,11 @@ function summary(farweave: Farweave, rollout: Followed, view: View) {
   };
 }
 
-function abandonedLines({ abandoned = [] }: Outcome): readonly string[] {
-  return abandoned.map(
-    (host) => `${host} did not answer. The cluster goes on without it; what was brought there is there still.`,
+function abandonedLines({ abandoned = [] }: Outcome, isEnd: boolean): readonly string[] {
+  return abandoned.map((host) =>
+    isEnd
+      ? `${host} was not given up: what was brought there is there still. Destroy again once it answers; if it never will, take it out of the cluster file first.`
+      : `${host} did not answer. The cluster goes on without it; what was brought there is there still.`,
   );
 }
 

@@ -73,16 +73,22 @@ export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'queued' 
   readonly again: boolean;
 }
 
-/** The plan for a cluster, given what a server remembers of it (nothing, for a new one). Pure. */
-export function draft(cluster: Cluster, state: ClusterView | undefined, purpose: Plan['purpose'] = 'apply'): Draft {
+/** The plan for a cluster, given what a server remembers of it (nothing, for a new one). `data`: a destroy erases it. Pure. */
+export function draft(
+  cluster: Cluster,
+  state: ClusterView | undefined,
+  purpose: Plan['purpose'] = 'apply',
+  { data = false } = {},
+): Draft {
   const known = state?.knowledge ?? { indexes: {} };
-  const former = purpose === 'apply' ? state?.former : undefined;
+  const former = purpose === 'verify' ? undefined : state?.former;
   const before = former && parseCluster(kept(former.spec), { file: 'cluster.yaml' }).cluster;
   const plan = compilePlan(cluster, known, {
     purpose,
-    ...(before && { before, forced: former.forced === true, data: former.data === true }),
+    data: data || former?.data === true,
+    ...(before && { before, forced: former.forced === true }),
   });
-  const leaves = plan.hosts.some(({ leaving }) => leaving);
+  const leaves = purpose === 'apply' && plan.hosts.some(({ leaving }) => leaving);
   const after = leaves ? compilePlan(cluster, known) : undefined;
   return {
     plan,
@@ -190,8 +196,10 @@ export async function* watch(
   yield* follow(farweave.client, rollout, { revive: farweave.revive, ...options });
 }
 
+/** What is not given to destroy a cluster it may still know. */
 async function sealAll(farweave: Farweave, plan: Plan, secrets: Readonly<Record<string, string>>) {
-  const names = Object.keys(plan.secrets).filter((name) => plan.secrets[name]?.from === 'spec');
+  const isMeant = (name: string) => plan.purpose !== 'destroy' || secrets[name] !== undefined;
+  const names = Object.keys(plan.secrets).filter((name) => plan.secrets[name]?.from === 'spec' && isMeant(name));
   if (names.length === 0) return {};
   const recipient = await farweave.recipient();
   const entries = names.map(async (name) => {

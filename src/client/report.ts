@@ -1,3 +1,4 @@
+import { isErasing } from '../plan/plan.ts';
 import type { ClusterEvent, Outcome, Problem } from '../workflows/contract.ts';
 import { clock, count, duration, printable, table } from './format.ts';
 import type { Draft } from './index.ts';
@@ -18,7 +19,7 @@ export function verdict(view: View, outcome: Outcome, elapsed: number, look: Loo
     `${style(['bold', color], outcome.state)}: ${outcome.changed} changed, ${unchanged} unchanged in ${duration(elapsed)}`,
     ...(parked.length > 0 ? [style('yellow', `${count(parked.length, 'host')} parked: ${parked.join(', ')}`)] : []),
     ...(out.length > 0 ? [style('yellow', `${count(out.length, 'host')} left out: ${out.join(', ')}`)] : []),
-    ...(outcome.left.length > 0 ? [style('yellow', `not taken back: ${outcome.left.join(', ')}`)] : []),
+    ...outcome.left.map((what) => style('yellow', `not taken back: ${what}`)),
   ].join('\n');
 }
 
@@ -89,5 +90,19 @@ export function draftLines({ plan, digest }: Draft, look: Look): readonly string
     ...final.map(({ operation, irreversible }) =>
       style('yellow', `  cannot be taken back: ${operation} (${irreversible})`),
     ),
+  ];
+}
+
+/** What a destroy is about to do, for who is asked whether to. */
+export function endingLines({ plan }: Draft, look: Look): readonly string[] {
+  const style = styling(look);
+  const erased = plan.stages.filter(({ operation }) => operation.endsWith('.erased')).map(({ title }) => title);
+  return [
+    `${style('bold', plan.cluster)}: ${count(plan.hosts.length, 'host')} will be left as they were found`,
+    ...table(plan.hosts.map((host) => [`  ${host.name}`, host.site, `${host.user}@${host.address}:${host.port}`])),
+    'What Farweave added goes: containers, images, the mesh, packages, files.',
+    isErasing(plan)
+      ? style('red', `Data goes with it, for good: ${[...erased, 'drop backups'].join(', ')}.`)
+      : 'Data stays on the hosts, and a later apply finds it again; --data erases it.',
   ];
 }

@@ -57,13 +57,13 @@ export function compilePlan(
   const parting = leaving
     ? here.toReversed().flatMap((role) => role.leave?.(layout.sections[role.name], contextOf(role)) ?? [])
     : [];
-  const gone = isEnd ? all : (leaving?.hosts ?? []);
+  const gone = [...(isEnd ? all : []), ...(leaving?.hosts ?? [])];
   const ending = gone.length > 0 ? endOf(isEnd ? cluster : before!, gone, { knowledge, roles, data }) : [];
   const laidOut = isEnd ? ending : [...staying, ...parting, ...ending];
   const named = laidOut.filter((stage) => stage.hosts.length > 0).map(withId);
   const wanted = purpose === 'verify' ? named.filter(({ kind }) => kind === 'check').map(always) : named;
   const { stages, segments } = cut(wanted, operationsOf(roles, wanted));
-  const hosts = isEnd ? all : [...all, ...gone];
+  const hosts = isEnd ? gone : [...all, ...gone];
   // A verification changes nothing, so there is nobody to spare and nothing to wait for.
   const policy = purpose === 'apply' ? policyFor(cluster, hosts) : undefined;
   return {
@@ -75,7 +75,7 @@ export function compilePlan(
     segments,
     secrets: secretsOf([cluster, ...(before ? [before] : [])], hosts, stages),
     // Who takes a cluster away wants of each host as much as can be had.
-    budget: isEnd ? all.length : amountOf(cluster.rollout.budget, all.length),
+    budget: isEnd ? hosts.length : amountOf(cluster.rollout.budget, all.length),
     onFailure: isEnd ? 'continue' : cluster.rollout.onFailure,
     ...(policy && { policy }),
     patience: purpose === 'verify' ? IMPATIENCE : PATIENCE,

@@ -167,6 +167,14 @@ export const OTHERS = 'host.others';
 /** The host is nobody's any more. Arguments: `data`. */
 export const RELEASED = 'host.released';
 
+/** Whether a plan erases the data of the hosts that leave. */
+export const isErasing = ({
+  stages,
+}: {
+  readonly stages: readonly { readonly operation: string; readonly args: Json }[];
+}) =>
+  stages.some(({ operation, args }) => operation === RELEASED && (args as { readonly data?: boolean }).data === true);
+
 /** What is known of a cluster before a plan is made. */
 export interface Knowledge {
   /** Host → index, kept for ever. */

@@ -1,7 +1,7 @@
 import { argumentLines } from './arguments.ts';
 import { digestOf, short } from './digest.ts';
 import { fold, many } from './fold.ts';
-import type { Gate, HostSpec, Plan, SecretSource, Stage } from './plan.ts';
+import { type Gate, type HostSpec, isErasing, type Plan, type SecretSource, type Stage } from './plan.ts';
 import { policyText, spareText } from './print-policy.ts';
 
 /** A plan as text, for people: where, what in which order, with which secrets; the digest last. */
@@ -15,11 +15,11 @@ type Arguments = ReturnType<typeof argumentLines>;
 
 function header(plan: Plan): string {
   const sites = [...new Set(plan.hosts.map(({ site }) => site))];
-  const what = plan.purpose === 'verify' ? 'Checks' : 'Plan';
+  const what = { verify: 'Checks', apply: 'Plan', destroy: 'The end' }[plan.purpose];
   const count = `${many(plan.hosts.length, 'host')} in ${many(sites.length, 'site')}, ${many(plan.stages.length, 'stage')}`;
   const width = Math.max(...sites.map(({ length }) => length));
   return [
-    `${what} for the cluster ${plan.cluster}: ${count}`,
+    `${what} ${plan.purpose === 'destroy' ? 'of' : 'for'} the cluster ${plan.cluster}: ${count}`,
     '',
     ...sites.map((site) => `  ${site.padEnd(width)}  ${siteText(plan.hosts.filter((host) => host.site === site))}`),
   ].join('\n');
@@ -52,7 +52,7 @@ function stageText(plan: Plan, stage: Stage, args: Arguments): readonly string[]
     ...orderText(stage),
     ...(stage.scope !== 'host' && stage.gate ? [gateText(stage.gate)] : []),
     ...spareText(stage, plan.stages),
-    ...(stage.irreversible ? [`cannot be undone: ${stage.irreversible}`] : []),
+    ...(stage.irreversible && plan.purpose !== 'destroy' ? [`cannot be undone: ${stage.irreversible}`] : []),
     ...(args.get(stage) ?? []),
     ...(stage.secrets.length > 0 ? [`secrets: ${stage.secrets.join(', ')}`] : []),
   ];
@@ -91,6 +91,9 @@ function footer(plan: Plan): string {
       Object.entries(plan.secrets).map(([name, source]) => `${name}: ${sourceText(source)}`),
     ),
     ...policyText(plan).flatMap(([label, lines]) => labelled(label, lines)),
+    ...(plan.purpose === 'destroy'
+      ? labelled('Data', [isErasing(plan) ? 'erased for good' : 'stays on the hosts'])
+      : []),
     ...(plan.purpose === 'apply' ? labelled('Failure', [`${failure}; ${parked}`]) : []),
     ...labelled(
       'Then',

@@ -27,9 +27,11 @@ export function admit(name: string, state: ClusterState, request: Packed<ApplyRe
 
 /** Nobody leaves by being forgotten in a file, or comes back by standing in an old one. */
 function admitHosts(name: string, state: ClusterState, { plan, basis, wanted, former }: Packed<ApplyRequest>): void {
-  if (plan.purpose !== 'apply' || wanted === undefined) return;
+  if (plan.purpose === 'verify' || wanted === undefined) return;
   if (basis < (state.leftAt ?? 0) || (state.former && !former))
     throw refused('PlanOutdated', `hosts of ${name} have left since this plan was made, or are leaving: plan again`);
+  // Hosts that were destroyed with the others and did not answer may never do so.
+  if (state.destroyed) return;
   const there = new Set(plan.hosts.map((host) => host.name));
   const missing = state.wanted?.hosts.filter((host) => !there.has(host)) ?? [];
   if (missing.length === 0) return;
@@ -46,7 +48,7 @@ export function holderOf(
   { plan: { purpose } }: { readonly plan: Pick<ApplyRequest['plan'], 'purpose'> },
 ): RunningRollout | undefined {
   if (!rollout || rollout.purpose === 'verify' || rollout.followUp) return undefined;
-  return rollout.stuck && purpose === 'apply' ? undefined : rollout;
+  return rollout.stuck && purpose !== 'verify' ? undefined : rollout;
 }
 
 /** Gives the hosts that are to come along again. */

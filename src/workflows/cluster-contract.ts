@@ -6,7 +6,7 @@ import type { Outcome, RolloutState } from './contract.ts';
 import type { ControlReply } from './controls.ts';
 import type { Former, HostRequest, Wanted } from './host-contract.ts';
 import type { Moved } from './owner-contract.ts';
-import type { ClusterEvent, Note } from './records.ts';
+import type { ClusterEvent, Destroyed, Note } from './records.ts';
 
 // ---- cluster:<name> ----
 
@@ -51,6 +51,8 @@ export interface ClusterState {
   readonly events: readonly ClusterEvent[];
   /** The id that its hosts know it by. Missing as long as no rollout has begun since there are such ids. */
   readonly owner?: string;
+  /** It was taken away, and nothing was rolled out since. */
+  readonly destroyed?: Destroyed;
   /** It was exported, to go on elsewhere: nothing is rolled out from here. */
   readonly moved?: Moved;
 }
@@ -139,6 +141,8 @@ export interface RunningRollout {
   readonly leaving?: readonly string[];
   /** A host that leaves under another name, since its own is given to the machine that takes its place. */
   readonly renamed?: { readonly from: string; readonly to: string };
+  /** It erases the data of the hosts that leave. */
+  readonly erases?: true;
   /** The last it told of. Missing: not yet. */
   readonly state?: RolloutState;
   /** Paused on a failure, and nobody has decided yet: another plan may take its place. */

@@ -35,7 +35,7 @@ function wanting(
   { wanted, former }: Pick<ApplyRequest, 'wanted' | 'former'>,
   renamed?: Renamed,
 ): ClusterState {
-  const { wanted: before, former: leaving, fallback: _, ...rest } = state;
+  const { wanted: before, former: leaving, fallback: _, destroyed: __, ...rest } = state;
   const { knowledge, facts, sealed, parked } = state;
   const fallback = {
     ...(before && { wanted: before }),

@@ -12,6 +12,7 @@ import type {
   RolloutState,
   RunningRollout,
 } from './contract.ts';
+import { condemned, destroyedAfter } from './destruction.ts';
 import { factsAfter } from './facts.ts';
 import { isVoid, membershipAfter, remembered, withRequest } from './membership.ts';
 import { parkedBy, withKey } from './parked.ts';
@@ -93,10 +94,10 @@ export class Memory {
 
   /** `plan`: to be kept, for hosts that come back and for people who go back. */
   began(rollout: RunningRollout, by: string, what: string, plan?: Packed<ApplyRequest>['plan']): void {
-    const { revision, followUp, goesBackTo } = rollout;
+    const { revision, followUp, goesBackTo, keeps: digest = rollout.digest } = rollout;
     const { last, queued } = this.#state;
     if (queued?.digest === rollout.digest) this.#unqueue();
-    const { keeps: digest = rollout.digest } = rollout;
+    if (rollout.purpose === 'destroy') this.#state = condemned(this.#state);
     if (plan?.purpose === 'apply') {
       const how = { ...(followUp && last && { follows: last.revision }), ...(goesBackTo && { goesBackTo }) };
       const entry = { revision, at: new Date().toISOString(), by, digest, hosts: plan.hosts.length, ...how };
@@ -207,7 +208,7 @@ export class Memory {
       const ended = { ...last, revision, digest, ...(followUp && { followUp }) };
       const now = isNone ? known : { ...known, last: ended, ...(parked && { parked }) };
       this.#state = membershipAfter(now, rollout, outcome);
-    } else this.#state = rest;
+    } else this.#state = purpose === 'destroy' ? destroyedAfter(rest, rollout, outcome) : rest;
     const left = last.parked.length > 0 ? `, parked: ${last.parked.join(', ')}` : '';
     this.note(`revision ${revision}: ${last.state}, ${last.changed} changed${left}`);
     this.#show();

@@ -21,19 +21,22 @@ export function ownership(
   memory: Memory,
   { plan, by }: Packed<ApplyRequest>,
 ): Pick<RolloutInput, 'owner' | 'keep'> {
-  if (plan.purpose !== 'apply') return {};
+  if (plan.purpose === 'verify') return {};
   const { owner: id = uuid4(), version, knowledge, sealed, wanted, former } = memory.state;
   memory.own(id);
   const others = Object.entries(sealed).filter(([secret]) => plan.secrets[secret] === undefined);
   return {
     owner: { id, cluster: name, by, since: new Date().toISOString() },
-    keep: {
-      version,
-      knowledge,
-      sealed: Object.fromEntries(others),
-      ...(wanted && { wanted }),
-      ...(former && { former }),
-    },
+    // Of a cluster that goes nothing is to lie around.
+    ...(plan.purpose === 'apply' && {
+      keep: {
+        version,
+        knowledge,
+        sealed: Object.fromEntries(others),
+        ...(wanted && { wanted }),
+        ...(former && { former }),
+      },
+    }),
   };
 }
 

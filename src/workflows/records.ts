@@ -22,3 +22,14 @@ export interface ClusterEvent {
   readonly by?: string;
   readonly what: string;
 }
+
+/** That a cluster was taken away. */
+export interface Destroyed {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly by: string;
+  /** Its data was erased. */
+  readonly data?: true;
+  /** Hosts that were not given up: another destroy takes them along. */
+  readonly left?: readonly string[];
+}

@@ -10,7 +10,7 @@ import {
 } from '@temporalio/workflow';
 import type { GenerateSecrets } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
-import { DIGEST_KEY, type Plan } from '../plan/plan.ts';
+import { DIGEST_KEY, isErasing, type Plan } from '../plan/plan.ts';
 import { admit, holderOf, refused } from './admission.ts';
 import {
   type ApplyReply,
@@ -134,6 +134,7 @@ export class Rollouts {
       ...(after && { keeps: after.digest }),
       ...(leaving.length > 0 && { leaving }),
       ...(renamed && { renamed }),
+      ...(isErasing(plan) && { erases: true }),
     };
     this.#memory.carriesOut(requests, revision);
     const what = says ?? `${plan.purpose} of plan ${digest.slice(0, 12)} began`;

@@ -3,8 +3,9 @@ import { isOver } from './membership.ts';
 import { detail, linkTo, upsert } from './report.ts';
 
 /** A cluster as the lists and the page of the Web UI have it. */
-export function show(name: string, { rollout, last, revision, events, queued, requests = [] }: ClusterState): void {
-  const state = rollout ? (rollout.state ?? 'surveying') : (last?.state ?? 'idle');
+export function show(name: string, cluster: ClusterState): void {
+  const { rollout, last, revision, events, queued, requests = [], destroyed } = cluster;
+  const state = rollout ? (rollout.state ?? 'surveying') : destroyed ? 'destroyed' : (last?.state ?? 'idle');
   upsert({ cluster: name, revision, state, parked: last?.parked.length ?? 0 });
   const link = rollout && `Now: ${linkTo(rollout.workflowId)}`;
   const waits = queued && `Waiting: apply of plan ${shown(queued.digest)} by ${queued.by}`;

@@ -103,6 +103,7 @@ describe('a wrong cluster file', () => {
     ['plan'],
     ['plan', '--check'],
     ['apply', '--yes'],
+    ['destroy', '--yes'],
     ['verify'],
     ['status'],
     ['watch'],
@@ -247,6 +248,32 @@ describe('plan', () => {
     write(GOOD);
     const { out } = await farweave(['plan', '--json'], { cwd, env: { FARWEAVE_PASSWORD: 'hunter2' } });
     expect(out).not.toContain('hunter2');
+  });
+});
+
+describe('destroy', () => {
+  it('touches nothing where nobody can be asked whether it is meant', async () => {
+    write(GOOD);
+    const { exitCode, err } = await call('destroy');
+    expect(err).toMatch(/^Nobody can be asked here whether that is meant\./);
+    expect(err).toContain('destroy --yes');
+    expect(exitCode).toBe(2);
+  });
+
+  it('knows nothing to take away of a cluster that was never rolled out', async () => {
+    write(GOOD);
+    const { exitCode, err } = await call('destroy', '--yes');
+    expect(err).toMatch(/^Nothing is known of the cluster \S+ here\./);
+    expect(exitCode).toBe(1);
+  });
+
+  it('can be looked at first, and says what becomes of the data', async () => {
+    write(GOOD);
+    const kept = await call('plan', '--destroy');
+    expect(kept.out).toMatch(/^The end of the cluster \S+: /);
+    expect(kept.out).toContain('docker.install.withdraw');
+    expect(kept.out).toMatch(/^Data +stays on the hosts$/m);
+    expect((await call('plan', '--destroy', '--data')).out).toMatch(/^Data +erased for good$/m);
   });
 });
 

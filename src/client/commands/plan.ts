@@ -24,6 +24,8 @@ import { waiting } from '../waiting.ts';
 interface Options {
   readonly check?: boolean;
   readonly verify?: boolean;
+  readonly destroy?: boolean;
+  readonly data?: boolean;
 }
 
 export function addPlan(program: Command, run: Run): void {
@@ -37,20 +39,26 @@ export function addPlan(program: Command, run: Run): void {
     )
     .option('--check', 'ask the hosts what differs')
     .option('--verify', 'the plan of farweave verify instead')
+    .option('--destroy', 'the plan of farweave destroy instead')
+    .option('--data', 'with --destroy: the plan of farweave destroy --data')
     .action(run(plan));
   teach(command, [
     ['farweave plan', 'the plan and its digest'],
     ['farweave plan --check', 'what differs on the hosts, with the commands'],
+    ['farweave plan --destroy', 'what farweave destroy would take back'],
     ['farweave plan --json | jq .digest', 'for a later apply --plan DIGEST'],
   ]);
 }
 
-async function plan(at: At, { check = false, verify = false }: Options): Promise<number> {
+async function plan(
+  at: At,
+  { check = false, verify = false, destroy = false, data = false }: Options,
+): Promise<number> {
   const cluster = await readSpec(at);
-  const purpose = verify ? 'verify' : 'apply';
+  const purpose = destroy ? 'destroy' : verify ? 'verify' : 'apply';
   if (check) return await checked(at, cluster, purpose);
   const known = isTemporalThere(at) ? await withTemporal(at, (farweave) => status(farweave, cluster.name)) : undefined;
-  const made = draft(cluster, known, purpose);
+  const made = draft(cluster, known, purpose, { data });
   if (at.global.json) writeJson(at, { digest: made.digest, plan: made.plan });
   else at.io.out.write(printPlan(made.plan));
   return EXIT.ok;

@@ -83,6 +83,7 @@ function lines(
     ['Cluster', `${style('bold', name)}, revision ${state.revision}`],
     ['Hosts', `${hosts.length}${hosts.length > 0 ? `: ${listed(hosts)}` : ''}`],
     ...movedRows(state),
+    ...destroyedRows(state),
     ...rolloutRows(state, farweave),
     ...(view ? progressRows(view, self) : []),
     ...queueRows(state),
@@ -110,6 +111,14 @@ function lines(
 
 function movedRows({ moved }: ClusterView): string[][] {
   return moved ? [['Moved', `on ${moved.at.slice(0, 10)} by ${moved.by}: it is rolled out from elsewhere now`]] : [];
+}
+
+function destroyedRows({ destroyed }: ClusterView): string[][] {
+  if (!destroyed) return [];
+  const { at, by, data, left = [] } = destroyed;
+  const rest = left.length > 0 ? `, but for ${listed(left)}: destroy again once they answer` : '';
+  const kept = data ? 'its data is erased' : 'its data is kept: apply finds it again';
+  return [['Destroyed', `on ${at.slice(0, 10)} by ${printable(by)}${rest}; ${kept}`]];
 }
 
 function rolloutRows({ rollout }: ClusterView, { ui, namespace }: Farweave): string[][] {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { holds, script, sh, writing } from '../../ssh/command.ts';
+import { holds, type Script, script, sh, writing } from '../../ssh/command.ts';
 import { no, operation, yes } from '../operation.ts';
 import { installed, installing, judgeInstalled, purgingAdded } from '../system/packages.ts';
 import { judgeAmiss } from '../system/services.ts';
@@ -61,7 +61,7 @@ export const install = operation(NAME, z.object({ source: Source }), {
   // What is missing beside an engine that runs may bring a newer one, and dpkg restarts it.
   disrupts: true,
   undo: 'restore',
-  restored: () => purgingAdded(NAME),
+  restored: () => removingEngine(),
   probe: (_, { source }) => sh`${installed(PACKAGES[source])}
 if command -v docker > /dev/null; then echo cli; fi
 if ! grep -qs Y /sys/module/apparmor/parameters/enabled || [ -x /sbin/apparmor_parser ]; then echo apparmor; fi`,
@@ -80,6 +80,40 @@ if ! grep -qs Y /sys/module/apparmor/parameters/enabled || [ -x /sbin/apparmor_p
       ),
     ),
 });
+
+/**
+ * With its packages goes what the engine has made by itself: images, its bridge, its rules. Volumes may hold data, and stay.
+ * While containers of somebody else are there all of it does.
+ */
+function removingEngine(): Script {
+  return script(
+    sh`others=
+if command -v dockerd > /dev/null; then others=$(timeout 20 docker ps --all --format ${'{{.Names}}'} 2>/dev/null | head -n 3 | tr '\n' ' ') || :; fi`,
+    sh`if [ -n "$others" ]; then echo "left: Docker, which has containers of somebody else: $others"; else
+${purgingAdded(NAME)}
+if ! command -v dockerd > /dev/null; then
+  ip link delete docker0 2>/dev/null || :
+  ${{ text: WITHOUT_RULES }}
+  if [ -z "$(ls /var/lib/docker/volumes 2>/dev/null | grep -vxE 'metadata.db|backingFsBlockDev')" ]; then rm -rf /var/lib/docker
+  elif [ -d /var/lib/docker ]; then
+    find /var/lib/docker -mindepth 1 -maxdepth 1 ! -name volumes -exec rm -rf {} +
+    echo "left: volumes of Docker in /var/lib/docker/volumes: $(ls /var/lib/docker/volumes | grep -vxE 'metadata.db|backingFsBlockDev' | head -n 3 | tr '\n' ' ')"
+  fi
+  command -v containerd > /dev/null || rm -rf /var/lib/containerd /run/containerd
+  rm -rf /run/docker /etc/docker/key.json
+  rmdir /etc/docker /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || :
+fi
+fi`,
+  );
+}
+
+/** Whoever has rules of their own for what is forwarded may have the policy of their own as well. */
+const WITHOUT_RULES = String.raw`for tables in iptables ip6tables; do
+    command -v $tables-save > /dev/null || continue
+    rules=$($tables-save 2>/dev/null | grep -vE '(:| )DOCKER(-[^ ]*)?( |$)|docker0') || :
+    case $rules in *'-A FORWARD'*) ;; *) rules=$(printf '%s\n' "$rules" | sed 's/^:FORWARD DROP/:FORWARD ACCEPT/') ;; esac
+    printf '%s\n' "$rules" | $tables-restore || :
+  done`;
 
 const DAEMON = '/etc/docker/daemon.json';
 const DROP_IN = '/etc/systemd/system/docker.service.d/farweave.conf';

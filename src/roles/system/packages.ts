@@ -17,7 +17,7 @@ const FULL = 200 * 1024;
  * - `busy`: prints the process that works on packages; exits with 0 if there is one. apt's own exit code says nothing,
  *   and its lock time-out covers dpkg's lock but not the index's.
  * - `apt …`: apt-get, once nobody else works on packages. Ends the script with 75 if that stays so, with 28 on a full disk.
- * - `purgeable NAME…`: exits with 0 if nothing beside these packages would go with them.
+ * - `purge`: takes away the packages in `$added`. One that something else has come to need stays, and `left: …` says so.
  */
 const FUNCTIONS: Command = {
   text: String.raw`export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none LC_ALL=C.UTF-8
@@ -54,11 +54,18 @@ apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" < /dev/null || { code=$?; excused; return $code; }
 }
 simulated() { apt-get -s -o Debug::NoLocking=true "$@"; }
-purgeable() {
-  gone=$(simulated purge "$@" | awk '$1 == "Purg" || $1 == "Remv" { print $2 }')
-  for package in $gone; do
-    case " $* " in *" $package "*) ;; *) echo "$package needs what would go"; return 1 ;; esac
-  done
+needing() {
+  simulated purge "$@" | awk '$1 == "Purg" || $1 == "Remv" { print $2 }' | grep -vxF "$(printf '%s\n' $added)" | head -n 1
+}
+purge() {
+  going=
+  if [ -z "$(needing $added)" ]; then going=$added; else
+    for package in $added; do
+      who=$(needing "$package")
+      if [ -z "$who" ]; then going="$going $package"; else echo "left: $package, which $who needs"; fi
+    done
+  fi
+  [ -z "$going" ] || apt purge $going
 }`,
 };
 
@@ -113,12 +120,16 @@ export function installing(key: string, packages: readonly string[], first: Comm
 /** After an undo has restored the list: purges what the step added, unless something else has come to need it. */
 export function purgingAdded(key: string): Script {
   const { list, all } = lists(key);
+  const format = '${db:Status-Status} ${Package}\n';
   return withPackages(
-    sh`[ -e ${all} ] || exit 0`,
-    sh`added=$(if [ -e ${list} ]; then comm -23 ${all} ${list}; else cat ${all}; fi)`,
-    'if [ -z "$added" ]; then exit 0; fi',
-    'if purgeable $added; then apt purge $added; else echo "left: $added"; fi',
-    sh`rm -f ${all}`,
+    sh`added=
+if [ -e ${all} ]; then
+  if [ -e ${list} ]; then added=$(comm -23 ${all} ${list}); else added=$(cat ${all}); fi
+fi`,
+    // What somebody has purged meanwhile apt may not even know by name.
+    sh`[ -z "$added" ] || added=$(dpkg-query -W -f=${format} $added 2>/dev/null | sed -n '/^not-installed /d; s/^[^ ]* //p' | sort -u)`,
+    '[ -z "$added" ] || purge',
+    sh`if [ -e ${list} ]; then cp ${list} ${all}.farweave-new; mv -f ${all}.farweave-new ${all}; else rm -f ${all}; fi`,
   );
 }
 
