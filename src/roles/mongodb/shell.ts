@@ -39,6 +39,10 @@ const Look = z.object({
   voters: z.array(z.string()).default([]),
   /** Other members that it does not see at work. */
   ailing: z.array(z.string()).default([]),
+  /** Members that copy from the primary, and are more than {@link LAG} behind it; itself included. */
+  lagging: z.array(z.string()).default([]),
+  /** How far it is behind the primary, in seconds. */
+  behind: z.number().optional(),
   electionTimeoutMillis: z.number().optional(),
   writeConcern: z.union([z.string(), z.number()]).optional(),
   /** The release whose data format is in use, `4.4`. It only goes up, by hand. */
@@ -129,6 +133,12 @@ else {
     const self = members.filter((member) => member.self)[0];
     if (self) look.state = self.stateStr;
     look.ailing = members.filter(ails).map((member) => member.name);
+    const head = members.filter(({ state }) => Number(state) === 1)[0];
+    const behind = ({ optimeDate }) => (head.optimeDate - optimeDate) / 1000;
+    if (head) {
+      look.lagging = members.filter((member) => Number(member.state) === 2 && behind(member) > ${LAG}).map(({ name }) => name);
+      if (self) look.behind = Math.max(0, behind(self));
+    }
     const concern = (ask(local, { getDefaultRWConcern: 1 }).defaultWriteConcern || {}).w;
     const features = ask(local, { getParameter: 1, featureCompatibilityVersion: 1 }).featureCompatibilityVersion;
     look.features = features && features.version;
