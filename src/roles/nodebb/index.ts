@@ -11,6 +11,7 @@ import { ADMIN_PASSWORD, database, setup } from './database.ts';
 import { DATABASE_PASSWORD, type Forum, FRONT, frontOf, NAME, SECRET, traits } from './forum.ts';
 import { build, config as configFile, pulled, serving, start, stopped } from './operations.ts';
 import { replicated } from './replicated.ts';
+import { paused, schema } from './schema.ts';
 
 const Admin = z.strictObject({
   username: z.string().min(2).default('admin').describe('Name of the administrator who is made at set-up.'),
@@ -53,7 +54,7 @@ type Config = z.infer<typeof Config>;
 export const nodebb: Role<Config> = {
   name: 'nodebb',
   config: Config,
-  operations: [pulled, database, setup, configFile, build, start, serving, replicated, stopped],
+  operations: [pulled, database, setup, configFile, build, paused, schema, start, serving, replicated, stopped],
   validate,
   records: (_, { on, network }) => on.map((host) => ({ name: NAME, address: address(network, host, SLOTS.nodebb) })),
   secrets: ({ admin }) => ({
@@ -68,6 +69,9 @@ export const nodebb: Role<Config> = {
     { title: 'NodeBB login', value: `${admin.username}, password ${whereabouts(admin.password)}` },
   ],
 };
+
+/** Hosts that may be asked to change the schema: one of them will be there. */
+const CANDIDATES = 3;
 
 function stages(config: Config, context: Context): readonly Stage[] {
   const { on, cluster, network } = context;
@@ -110,6 +114,15 @@ function stages(config: Config, context: Context): readonly Stage[] {
     ),
     configFile.over(on, 'write config.json', forum, files),
     ...(traits(forum).builds ? [build.over(on, 'build the assets', forum, { secrets: [DATABASE_PASSWORD] })] : []),
+    paused.over(on, 'stop NodeBB on all hosts if its schema is to change', forum, {
+      secrets: [DATABASE_PASSWORD],
+      barrier: { scope: 'cluster', on: 'each', order: 'all' },
+    }),
+    // By the first of a few that is there. Never by two at a time, and the others find it done.
+    schema.over(on.slice(0, CANDIDATES), 'change the schema, once', forum, {
+      secrets: [DATABASE_PASSWORD],
+      barrier: { scope: 'cluster', on: 'each', order: { rolling: 1 } },
+    }),
     start.over(on, 'start NodeBB', forum, {
       ...files,
       barrier: { scope: 'cluster', on: 'each', order: { rolling: 1 }, gate: serving.gate({ url, port }) },
