@@ -114,7 +114,7 @@ function stages(config: Config, context: Context): readonly Stage[] {
     ),
     configFile.over(on, 'write config.json', forum, files),
     ...(traits(forum).builds ? [build.over(on, 'build the assets', forum, { secrets: [DATABASE_PASSWORD] })] : []),
-    paused.over(on, 'stop NodeBB on all hosts if its schema is to change', forum, {
+    paused.over(on, 'stop NodeBB while its schema changes', forum, {
       secrets: [DATABASE_PASSWORD],
       barrier: { scope: 'cluster', on: 'each', order: 'all' },
     }),

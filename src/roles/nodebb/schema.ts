@@ -2,8 +2,8 @@ import { script, sh } from '../../ssh/command.ts';
 import { startingAgain, stopping } from '../container.ts';
 import { no, operation, unknown, yes } from '../operation.ts';
 import { STOP } from './container.ts';
-import { judging, looking, runsFrom } from './database.ts';
 import { Forum, makingFolders, mounts, NAME, traits, visiting } from './forum.ts';
+import { judging, looking, runsFrom } from './look.ts';
 
 /**
  * NodeBB of another version does not run while its schema is changed under it: to the one it would be as if its data were
