@@ -45,7 +45,7 @@ export const Config = z
       .int()
       .min(64)
       .optional()
-      .describe('MB for the oplog: how long a member may be away without copying everything anew.'),
+      .describe('MB for the oplog of members that are new: how long one may be away without copying everything anew.'),
     electionTimeoutMillis: z
       .int()
       .min(1000)
