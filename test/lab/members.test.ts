@@ -23,7 +23,8 @@ interface Written {
 /** A setting of MongoDB is changed, under a writer that goes on all the time. */
 beforeAll(async () => {
   lab = await up({ progress: () => undefined });
-  password = (await farweave(['--file', good, 'secrets', 'show', 'mongodb.adminPassword'])).output.trim();
+  const shown = await farweave(['--file', good, 'secrets', 'show', 'mongodb.adminPassword']);
+  password = shown.output.trim().split('\n').at(-1)!; // before it, what it waits for
   before = await primary();
   await writeFile(file, (await readFile(good, 'utf8')).replace('cacheGB: 0.25', 'cacheGB: 0.3'));
   const writing = write();

@@ -68,7 +68,9 @@ function login(db) {
   try { return Boolean(db.auth(user, password)); } catch (error) { return false; }
 }
 function open(address) {
-  const connection = new Mongo(address);
+  // mongosh would look for half a minute for a machine that is off. mongo gives up by itself, and has no process.
+  const hurry = '/?directConnection=true&connectTimeoutMS=4000&serverSelectionTimeoutMS=4000';
+  const connection = new Mongo(typeof process === 'undefined' ? address : 'mongodb://' + address + hurry);
   // mongo asks a secondary nothing unless told so, under a name that has changed.
   if (connection.setSecondaryOk) connection.setSecondaryOk(); else connection.setSlaveOk();
   return connection;
@@ -102,8 +104,12 @@ function leader() {
   return asked.map((db) => db && hello(db).primary).filter(Boolean)[0];
 }
 function primary() {
-  const name = until(60, () => hello(local).primary || leader()) || fail('the replica set has no primary');
-  const db = reach(name, 20) || fail('the primary ' + name + ' does not answer');
+  let name;
+  const reached = () => {
+    name = hello(local).primary || leader();
+    return name && reach(name, 0);
+  };
+  const db = until(60, reached) || fail(name ? 'the primary ' + name + ' does not answer' : 'the replica set has no primary');
   if (!login(db)) fail('the primary ' + name + ' refuses the user ' + user);
   return db;
 }
