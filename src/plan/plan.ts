@@ -70,6 +70,8 @@ interface Traits {
   readonly irreversible?: string;
   /** What serves on the host may be away while it is brought about. */
   readonly disrupts?: true;
+  /** What the role serves on the host is away once it is brought about, until a later stage starts it. */
+  readonly halts?: true;
 }
 
 /** One operation over a set of hosts with shared arguments. */

@@ -52,6 +52,7 @@ function stageText(plan: Plan, stage: Stage, args: Arguments): readonly string[]
     ...orderText(stage),
     ...(stage.scope !== 'host' && stage.gate ? [gateText(stage.gate)] : []),
     ...spareText(stage, plan.stages),
+    ...(stage.halts ? ['stops what serves there, on all of them at once'] : []),
     ...(stage.irreversible && plan.purpose !== 'destroy' ? [`cannot be undone: ${stage.irreversible}`] : []),
     ...(args.get(stage) ?? []),
     ...(stage.secrets.length > 0 ? [`secrets: ${stage.secrets.join(', ')}`] : []),

@@ -49,6 +49,8 @@ interface Change<Args, Fact extends string> extends Common<Args, Fact> {
   restored?(host: HostSpec, args: Args): Script;
   /** What serves on the host may be away while it is brought about: hosts go in such numbers as checks can spare. */
   readonly disrupts?: true;
+  /** What the role serves on the host is away from then on, on purpose, until a later stage starts it: nobody waits for it. */
+  readonly halts?: true;
   /** Milliseconds that the state may take to show after `apply` has ended; none unless told. */
   readonly settle?: number;
   apply(host: HostSpec, args: Args, verdict: No, facts: Table<Fact>): Script;
@@ -96,6 +98,7 @@ export function operation<Args extends Json, const Fact extends string = never>(
   const { kind = 'change', brief = false, timeout = 120_000, needs = [] } = behaviour;
   const irreversible = 'undo' in behaviour && typeof behaviour.undo === 'object' ? behaviour.undo : {};
   const disrupts = 'disrupts' in behaviour && behaviour.disrupts ? { disrupts: true as const } : {};
+  const halts = 'halts' in behaviour && behaviour.halts ? { halts: true as const } : {};
   return {
     ...behaviour,
     name,
@@ -103,6 +106,7 @@ export function operation<Args extends Json, const Fact extends string = never>(
     over: (hosts, title, values, { secrets = [], afterChange, spare, guard, barrier } = {}) => ({
       ...irreversible,
       ...disrupts,
+      ...halts,
       ...(barrier ?? HOST_SCOPED),
       ...(afterChange && { afterChange }),
       ...(spare !== undefined && { spare }),

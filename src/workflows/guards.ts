@@ -16,13 +16,20 @@ export interface Watched extends Guard {
   readonly isWhole: boolean;
 }
 
-/** What watches over hosts that are about to be disturbed. Only what has served can be: a host that is new takes nothing away. */
+/**
+ * What watches over hosts that are about to be disturbed. Only what has served can be: a host that is new takes nothing
+ * away, nor does one on which this rollout has stopped it.
+ */
 export function watchedBy(
-  checks: readonly PlacedStage[],
+  stages: readonly PlacedStage[],
   account: Account,
   disturbed: readonly string[],
 ): readonly Watched[] {
-  return watch(checks, disturbed, {
+  const halting = stages.filter(({ halts }) => halts);
+  const isHalted = (host: string, { operation }: PlacedStage) =>
+    halting.some((stage) => roleOf(stage.operation) === roleOf(operation) && account.stateOf(host, stage) === 'done');
+  return watch(stages, disturbed, {
+    isHalted,
     isThere: (host) => !account.parked.has(host),
     isPassed: (host, check) => account.saidYes(host, check),
     hasServed: (host, check) => hasServed(account, check, host),
@@ -36,6 +43,7 @@ export function watchedBack(
   disturbed: readonly string[],
 ): readonly Watched[] {
   return watch(checks, disturbed, {
+    isHalted: () => false,
     isThere: (host) => !account.parked.has(host) || account.skipped.has(host),
     isPassed: () => false, // whatever it was, it has been worked on since
     hasServed: (host, check) => account.hadSaidYes(host, check) || hasServed(account, check, host),
@@ -43,16 +51,18 @@ export function watchedBack(
 }
 
 interface Known {
+  readonly isHalted: (host: string, check: PlacedStage) => boolean;
   readonly isThere: (host: string) => boolean;
   readonly isPassed: (host: string, check: PlacedStage) => boolean;
   readonly hasServed: (host: string, check: PlacedStage) => boolean;
 }
 
-function watch(checks: readonly PlacedStage[], disturbed: readonly string[], known: Known): readonly Watched[] {
-  return checks.flatMap((check) => {
+function watch(stages: readonly PlacedStage[], disturbed: readonly string[], known: Known): readonly Watched[] {
+  return stages.flatMap((check) => {
     if (check.spare === undefined) return [];
     const there = check.hosts.filter(known.isThere);
-    const served = there.filter((host) => known.isPassed(host, check) || known.hasServed(host, check));
+    const has = (host: string) => known.isPassed(host, check) || known.hasServed(host, check);
+    const served = there.filter((host) => has(host) && !known.isHalted(host, check));
     const hosts = disturbed.filter((host) => served.includes(host));
     const doubtful = served.filter((host) => !known.isPassed(host, check));
     const isWhole = there.length === check.hosts.length;

@@ -36,7 +36,9 @@ it('has titles that fit the Web UI with the name of a host before them', () => {
 
 it('gives every operation of the roles a place in a plan of theirs', () => {
   // With the choices that the example does not make.
-  const text = readFileSync(file, 'utf8').replace('docker: {}', 'docker: { source: docker }');
+  const text = readFileSync(file, 'utf8')
+    .replace('docker: {}', 'docker: { source: docker }')
+    .replace('replicaSet: rs0', "replicaSet: rs0\n    featureCompatibility: '8.0'");
   const other = compilePlan(parseCluster(text, { file }).cluster, { indexes: {} });
   const { indexes } = allot(cluster, { indexes: {} });
   const less = compilePlan({ ...cluster, hosts: cluster.hosts.slice(1) }, { indexes }, { before: cluster });

@@ -396,6 +396,24 @@ it('asks those that are left before a step that spans the cluster disturbs one w
   });
 }, 60_000);
 
+it('asks nobody to do without what it has stopped itself', async () => {
+  await withWorker(machines, async (queue) => {
+    const whole = spanned('halted', { budget: 1, patience: {} });
+    const halts = (stage: Plan['stages'][number]) =>
+      stage.operation === 'db.start' ? { ...stage, halts: true as const } : stage;
+    const plan = { ...whole, stages: whole.stages.map(halts) };
+    for (const name of names) machines.of(name).write('srv/pkg/spare');
+    const first = await outcome(await start(queue, { ...plan, budget: 0 }));
+    for (const name of names) {
+      for (const file of ['srv/db', 'srv/zone', 'srv/pkg/spare']) machines.of(name).remove(file);
+    }
+    machines.of('vm4').write('unreachable');
+    const second = await start(queue, plan, { revision: 2, facts: first.facts });
+    expect(await outcome(second)).toMatchObject({ state: 'done', parked: ['vm4'], problems: [{ host: 'vm4' }] });
+    expect(names.map((name) => times(name, 'db.label'))).toEqual([2, 2, 2, 1]);
+  });
+}, 60_000);
+
 it('lets a step that spans the cluster heal a host that does not serve, and nobody is asked to do without it', async () => {
   await withWorker(machines, async (queue) => {
     const plan = spanned('spanned-healed', { patience: {} });

@@ -23,6 +23,13 @@ export const Config = z
       .regex(/^\d+\.\d+/, 'wants a version such as 8.0')
       .optional()
       .describe("Version of MongoDB in the image, where the image's tag does not begin with it."),
+    featureCompatibility: z
+      .string()
+      .regex(/^(4\.4|[5-8]\.0)$/, 'wants a major release such as 8.0')
+      .optional()
+      .describe(
+        'Release whose data format is used from now on, once all members run it. There is no way back to the release before. Missing: it stays as it is.',
+      ),
     port: z
       .int()
       .min(1)
@@ -38,7 +45,7 @@ export const Config = z
       .int()
       .min(64)
       .optional()
-      .describe('MB for the oplog: how long a member may be away without copying everything anew.'),
+      .describe('MB for the oplog of members that are new: how long one may be away without copying everything anew.'),
     electionTimeoutMillis: z
       .int()
       .min(1000)

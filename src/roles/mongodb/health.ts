@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Output } from '../../ssh/command.ts';
 import { no, operation, unknown, type Verdict, yes } from '../operation.ts';
 import { shellOf } from './member.ts';
-import { type Look, looking, seen } from './shell.ts';
+import { LAG, type Look, looking, seen } from './shell.ts';
 
 /** A replica set as it should be. */
 export const ReplicaSet = z.object({
@@ -27,10 +27,18 @@ export const ROLE = 'mongodb.role';
 /** The fact that says which replica set a host's member belongs to. */
 export const SET = 'mongodb.set';
 
-/** In the order in which data goes from one to the next. None can be left out, and none goes back. */
-const RELEASES = ['4.4', '5.0', '6.0', '7.0', '8.0'];
+/** The first release whose data this program deals with. From 5.0 on, major releases follow each other without a gap. */
+const FIRST = '4.4';
 
-/** Whether this release can read the data that is there. If not, mongod would end as soon as it starts. */
+/** Its place among the major releases, 0 for 4.4, 1 for 5.0; those between two of them have one between theirs. */
+export function placeOf(release: string): number | undefined {
+  const [major, minor] = release.split('.').map(Number);
+  if (major === undefined || minor === undefined || Number.isNaN(major + minor)) return undefined;
+  if (major > 4) return major - 4 + minor / 10;
+  return release.startsWith(FIRST) ? 0 : undefined;
+}
+
+/** Whether this release can read the data that is there: none can be left out, and none goes back. If not, mongod would end as soon as it starts. */
 export const readable = operation('mongodb.readable', Port.extend({ version: z.string() }), {
   kind: 'preflight',
   publishes: [],
@@ -38,44 +46,62 @@ export const readable = operation('mongodb.readable', Port.extend({ version: z.s
   judge: (output, _, { version }) => {
     const look = seen(output);
     const features = typeof look === 'string' ? undefined : look.features;
-    const wanted = RELEASES.indexOf(version.split('.').slice(0, 2).join('.'));
-    const found = RELEASES.indexOf(features ?? '');
+    const [found, wanted] = [placeOf(features ?? ''), placeOf(version)];
     // Nothing to read, or nobody to say: a member that cannot start is held back by the gate before the next one stops.
-    if (found < 0 || wanted < 0 || wanted === found || wanted === found + 1) return yes();
+    if (found === undefined || wanted === undefined) return yes();
     if (wanted < found) return no(`data of MongoDB ${features}`, `MongoDB ${features} or later, not ${version}`);
-    const next = RELEASES[found + 1];
+    const next = Math.floor(found) + 1;
+    if (wanted <= next) return yes();
+    const release = `${next + 4}.0`;
     return no(
       `data of MongoDB ${features}`,
-      `MongoDB ${next} before ${version}: roll it out, then run db.adminCommand({ setFeatureCompatibilityVersion: '${next}' })`,
+      `MongoDB ${release} before ${version}: roll it out with featureCompatibility: '${release}'`,
     );
   },
 });
 
-/** What must hold before the next member may stop: this one serves, or was never in a set. */
+/**
+ * What must hold before the next member may stop: this one serves and has caught up, or was never in a set. Where all
+ * members are down, the first to start finds no primary, and the next must start all the same.
+ */
 export const ready = operation('mongodb.ready', Port, {
   kind: 'check',
   publishes: [],
   timeout: 600_000,
   probe: (host, set) => looking(shellOf(host, set)),
   judge: (output) =>
-    judging(output, ({ state }) =>
-      ['uninitialized', 'PRIMARY', 'SECONDARY'].includes(state) ? yes() : no(state, 'a member that answers'),
-    ),
+    judging(output, ({ state, primary, voters, ailing, behind = 0 }) => {
+      if (!SERVING.includes(state)) return no(state, 'a member that answers');
+      const there = voters.filter((name) => !ailing.includes(name));
+      if (
+        state === 'SECONDARY' &&
+        primary === undefined &&
+        there.length >= majority(voters.length) &&
+        voters.length > 0
+      )
+        return no('without a primary', 'one, or too few voters for one');
+      return behind > LAG ? no(`${Math.round(behind)} s behind the primary`, `no more than ${LAG} s`) : yes();
+    }),
 });
 
-/** What must hold before a member's host may be disturbed: the set, as this member sees it, misses none that votes. */
+/** What must hold before a member's host may be disturbed: the set, as this member sees it, misses none that votes, and none is late. */
 export const spares = operation('mongodb.spares', Port, {
   kind: 'check',
   publishes: [],
   timeout: 600_000,
   probe: (host, set) => looking(shellOf(host, set)),
   judge: (output) =>
-    judging(output, ({ state, voters, ailing }) => {
-      if (!['uninitialized', 'PRIMARY', 'SECONDARY'].includes(state)) return no(state, 'a member that answers');
-      const missed = ailing.filter((name) => voters.includes(name));
-      return missed.length === 0 ? yes() : no(`without ${short(missed)}`, 'all members that vote');
+    judging(output, ({ state, voters, ailing, lagging }) => {
+      if (!SERVING.includes(state)) return no(state, 'a member that answers');
+      const [missed, late] = [ailing, lagging].map((names) => names.filter((name) => voters.includes(name)));
+      if (missed!.length > 0) return no(`without ${short(missed!)}`, 'all members that vote');
+      return late!.length > 0
+        ? no(`${short(late!)} more than ${LAG} s behind`, 'all members that vote up to date')
+        : yes();
     }),
 });
+
+const SERVING = ['uninitialized', 'PRIMARY', 'SECONDARY'];
 
 export const healthy = operation('mongodb.healthy', ReplicaSet, {
   kind: 'check',
@@ -96,6 +122,9 @@ export function judging(output: Output, judge: (look: Look) => Verdict): Verdict
   const look = seen(output);
   return typeof look === 'string' ? unknown(look) : judge(look);
 }
+
+/** How many of so many voters elect a primary. */
+export const majority = (voters: number) => Math.floor(voters / 2) + 1;
 
 /** Without domain and port. */
 export const names = (list: ReplicaSet['members']) => short(list.map(({ name }) => name));

@@ -34,6 +34,7 @@ export const mongodb: Role<Config> = {
     set.admin,
     set.members,
     set.writeConcern,
+    set.features,
     health.healthy,
     leaving.quorum,
     leaving.removed,
@@ -66,7 +67,7 @@ export function mongodbOf(context: Pick<Context, 'network' | 'section' | 'hostsO
 
 function stages(config: Config, context: Context): readonly Stage[] {
   const { on, cluster, network } = context;
-  const { image, replicaSet, port, cacheGB, oplogMB, writeConcern } = config;
+  const { image, replicaSet, port, cacheGB, oplogMB, writeConcern, featureCompatibility: format } = config;
   const member: Member = {
     cluster,
     image,
@@ -91,20 +92,28 @@ function stages(config: Config, context: Context): readonly Stage[] {
     operations.keyFile.over(on, 'write the key file of the replica set', {}, { secrets: [KEY_SECRET] }),
     // Dead ones first: they count for majorities, and hold seats that others need.
     ...removing(config, context, 'drop dead members that leave', { silent: true }),
-    operations.start.over(on, 'start MongoDB', member, {
-      secrets: [KEY_SECRET],
-      barrier: {
-        scope: 'cluster',
-        on: 'each',
-        // The primary last, so that one change of all members costs one election.
-        order: { by: health.ROLE, first: ['SECONDARY'] },
-        gate: health.ready.gate({ port }, [ADMIN_PASSWORD]),
+    operations.start.over(
+      on,
+      'start MongoDB',
+      { ...member, handsOver: true },
+      {
+        secrets: [KEY_SECRET, ADMIN_PASSWORD],
+        barrier: {
+          scope: 'cluster',
+          on: 'each',
+          // The primary last, so that one change of all members costs one election.
+          order: { by: health.ROLE, first: ['SECONDARY'] },
+          gate: health.ready.gate({ port }, [ADMIN_PASSWORD]),
+        },
       },
-    }),
+    ),
     set.initiate.over(on, 'initiate the replica set', replicas, once),
     set.admin.over(on, 'have the admin user', { port }, together),
     set.members.over(on, 'add missing members', replicas, once),
     set.writeConcern.over(on, 'set the write concern', { port, writeConcern }, once),
+    ...(format === undefined
+      ? []
+      : [set.features.over(on, 'use the data format of its release', { port, release: format }, once)]),
     // Never two voting members down at once: of three that is the majority gone, of more the margin for an accident.
     health.healthy.over(on, 'wait for the replica set', replicas, {
       ...together,

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { findingRunning, judgeStopped, startingAgain, stopping } from '../container.ts';
 import { no, operation, unknown, yes } from '../operation.ts';
-import { judging, names, ReplicaSet } from './health.ts';
+import { judging, majority, names, ReplicaSet } from './health.ts';
 import { memberName, STOP, shellOf } from './member.ts';
 import { CHANGING, HELD, within } from './script.ts';
 import { type Look, looking } from './shell.ts';
@@ -43,8 +43,6 @@ export const quorum = operation('mongodb.quorum', ReplicaSet, {
       return no(left, `${wanted}, a majority: ${way}`);
     }),
 });
-
-const majority = (voters: number) => Math.floor(voters / 2) + 1;
 
 const Removal = ReplicaSet.extend({
   /** Only those that do not answer: they serve nobody, and stand in the way of majorities and of new voters. */

@@ -1,4 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
+import { ReplicaSet } from '../../../test/replica-set.ts';
 import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { contexts, type Layout } from '../context.ts';
 import { docker } from '../docker/index.ts';
@@ -7,7 +8,7 @@ import type { Operation } from '../operation.ts';
 import { healthy, ROLE, readable, ready, SET, spares } from './health.ts';
 import { mongodb } from './index.ts';
 import { cpu, start } from './operations.ts';
-import { admin, initiate, members, writeConcern } from './set.ts';
+import { admin, features, initiate, members, writeConcern } from './set.ts';
 
 const network: Network = {
   driver: 'wireguard',
@@ -54,6 +55,11 @@ function laidOut(count: number, section: object = {}) {
   const all = layout(count, section);
   const context = contexts(all, [docker, mongodb])(mongodb);
   return { context, config: mongodb.config.parse(section) };
+}
+
+function laidOutStage(name: string) {
+  const { context, config } = laidOut(3);
+  return mongodb.stages(config, context).find(({ operation }) => operation === name)!;
 }
 
 /** The script that an operation would run. */
@@ -149,12 +155,23 @@ test.each([
   expect(ready.judge(look({ state }), host, { port: 27017 }, {}).is).toBe(is);
 });
 
+test.each([
+  ['is a little behind', { behind: 10 }, 'yes'],
+  ['is far behind', { behind: 11 }, 'no'],
+  ['has not found the primary yet', { primary: undefined }, 'no'],
+  ['is the first to start of a set that was down', { primary: undefined, ailing: names.slice(1) }, 'yes'],
+])('mongodb.ready judges a member that %s', (_, seen, is) => {
+  expect(ready.judge(look({ state: 'SECONDARY', ...well, ...seen }), host, { port: 27017 }, {}).is).toBe(is);
+});
+
 it('spares no member while another that votes is away', () => {
   const [one = '', other = ''] = names;
-  const judged = (voters: readonly string[], ailing: readonly string[]) =>
-    spares.judge(look({ state: 'PRIMARY', voters, ailing }), host, { port: 27017 }, {});
+  const judged = (voters: readonly string[], ailing: readonly string[], lagging: readonly string[] = []) =>
+    spares.judge(look({ state: 'PRIMARY', voters, ailing, lagging }), host, { port: 27017 }, {});
   expect(judged(names, [other])).toEqual({ is: 'no', now: 'without node1', wanted: 'all members that vote' });
   expect(judged([one], [other])).toMatchObject({ is: 'yes' });
+  expect(judged(names, [], [other])).toMatchObject({ is: 'no', now: 'node1 more than 10 s behind' });
+  expect(judged([one], [], [other])).toMatchObject({ is: 'yes' });
 });
 
 test.each([
@@ -173,6 +190,9 @@ test.each([
   ['its own', { features: '4.4' }, '4.4.29', 'yes'],
   ['that of the release before', { features: '4.4' }, '5.0.31', 'yes'],
   ['that of two releases before', { features: '4.4' }, '6.0.27', 'no'],
+  ['that of the release before, for one between two', { features: '7.0' }, '8.2.1', 'no'],
+  ['that of the major release before', { features: '8.0' }, '8.2.1', 'yes'],
+  ['that of one between two', { features: '7.3' }, '8.0.17', 'yes'],
   ['that of a later release', { features: '8.0' }, '7.0.28', 'no'],
   ['what nobody can tell', { state: 'down' }, '8.0.17', 'yes'],
 ])('mongodb.readable judges %s', (_, found, version, is) => {
@@ -180,14 +200,75 @@ test.each([
   expect(verdict.is).toBe(is);
 });
 
-it('says which release comes first, and what to run after it', () => {
+it('says which release comes first, and with what', () => {
   const verdict = readable.judge(
     look({ state: 'PRIMARY', features: '4.4' }),
     host,
     { port: 27017, version: '8.0.17' },
     {},
   );
-  expect(verdict).toMatchObject({ wanted: expect.stringContaining("setFeatureCompatibilityVersion: '5.0'") });
+  expect(verdict).toMatchObject({ wanted: expect.stringContaining("featureCompatibility: '5.0'") });
+});
+
+describe('mongodb.features', () => {
+  const args = { port: 27017, release: '7.0' };
+  test.each([
+    ['the release before', { features: '6.0' }, 'no'],
+    ['its own', { features: '7.0' }, 'yes'],
+    ['a later one', { features: '8.0' }, 'yes'],
+    ['nobody knows which', { admin: false }, 'unknown'],
+  ])('judges the data format of %s', (_, seen, is) => {
+    expect(features.judge(look({ state: 'PRIMARY', ...well, ...seen }), host, args, {}).is).toBe(is);
+  });
+
+  it('is asked for only by name', () => {
+    const named = (section: object) => {
+      const { context, config } = laidOut(3, section);
+      return mongodb.stages(config, context).filter(({ operation }) => operation === 'mongodb.features');
+    };
+    expect(named({})).toEqual([]);
+    expect(named({ featureCompatibility: '8.0' })).toMatchObject([{ on: 'one', args: { release: '8.0' } }]);
+  });
+
+  it('confirms from 7.0 on, which is unknown before', () => {
+    expect(applied(features, host, args).text).toContain('"confirm":true');
+    expect(applied(features, host, { ...args, release: '6.0' }).text).not.toContain('confirm');
+  });
+});
+
+describe('a member that is to be stopped', () => {
+  const [one = '', other = ''] = names;
+  const args = start.args.parse(laidOutStage('mongodb.start').args);
+  /** By the script that makes it anew; of Docker there is nothing but the shell in the container. */
+  const stopped = (replicas: ReplicaSet, index: number, given = args) => {
+    const script = applied(start, machine(index), given);
+    const { text } = script;
+    const from = text.indexOf('( set -eu'),
+      to = text.indexOf(') || code=$?');
+    if (from < 0) return [];
+    const { exitCode } = replicas.run({ ...script, text: text.slice(from + 1, to) }, names[index]!);
+    return [...replicas.log, exitCode];
+  };
+
+  it('hands over first if it is the primary', () => {
+    expect(stopped(new ReplicaSet(names), 0)).toEqual(['step down node0', 'elected node1', 0]);
+    expect(stopped(new ReplicaSet(names), 1)).toEqual([0]);
+  });
+
+  it('is just stopped where nobody could succeed it', () => {
+    expect(stopped(new ReplicaSet([one]), 0)).toEqual([0]);
+  });
+
+  it('is left alone as long as the others are late', () => {
+    const replicas = new ReplicaSet([one, other]);
+    replicas.behind.set(other, 100);
+    expect(stopped(replicas, 0)).toEqual([3]);
+  });
+
+  it('is stopped as before by plans of older releases', () => {
+    const { handsOver: _handsOver, ...old } = args;
+    expect(stopped(new ReplicaSet(names), 0, old)).toEqual([]);
+  });
 });
 
 describe('the role', () => {
@@ -212,7 +293,15 @@ describe('the role', () => {
     const { text, variables } = applied(start, host, start.args.parse(args));
     expect(text).not.toContain('--publish');
     expect(text).toContain('--wiredTigerCacheSizeGB 0.25 --oplogSize 64');
-    expect(Object.keys(variables ?? {})).toEqual([expect.stringMatching(/^fw_digest_/)]);
+    // The password is for the one who hands over, and reaches it by stdin.
+    const made = [expect.stringMatching(/^fw_digest_/), 'fw_mongodb_adminPassword_json'];
+    expect(Object.keys(variables ?? {}).toSorted()).toEqual(made);
+    expect(
+      text
+        .split('\n')
+        .filter((line) => /^ *docker (run|exec)/.test(line))
+        .join(),
+    ).not.toContain('fw_mongodb');
   });
 
   it('does what must be done once on one host, and starts the primary last', () => {
@@ -239,6 +328,10 @@ describe('the role', () => {
     [3, { image: 'mongo:4.4.29' }, []],
     [3, { image: 'mongo:4.2.24' }, ['error image']],
     [3, { image: 'mongo:9.0.0' }, ['error image']],
+    [3, { image: 'mongo:7.0.28', featureCompatibility: '7.0' }, []],
+    [3, { image: 'mongo:7.0.28', featureCompatibility: '6.0' }, []],
+    [3, { image: 'mongo:7.0.28', featureCompatibility: '5.0' }, ['error featureCompatibility']],
+    [3, { image: 'mongo:7.0.28', featureCompatibility: '8.0' }, ['error featureCompatibility']],
     [3, { image: 'mongo:latest' }, ['error version']],
     [3, { image: 'mongo:latest', version: '8.0' }, []],
   ])('of %i hosts and %j says %j', (count, section, problems) => {

@@ -13,6 +13,7 @@ import {
 } from '../container.ts';
 import { no, operation, unknown, yes } from '../operation.ts';
 import { containerOf, KEY_PATH, KEY_SECRET, Member, OWNER } from './member.ts';
+import { handingOver } from './script.ts';
 import { DATA } from './shell.ts';
 
 /** MongoDB 5.0 and later end with SIGILL on processors without these. */
@@ -56,16 +57,29 @@ export const keyFile = operation('mongodb.keyFile', z.object({}), {
   apply: () => writing(KEY_PATH, key, { mode: '0400', owner: OWNER }),
 });
 
-export const start = operation('mongodb.start', Member, {
+/** A member to be made, and whether it hands over first if it is the primary. Plans of older releases do not say. */
+const Started = Member.extend({ handsOver: z.boolean().exactOptional() });
+
+export const start = operation('mongodb.start', Started, {
   publishes: [],
   // A container that was made from something else is stopped first.
   disrupts: true,
+  timeout: 300_000,
   undo: 'restore',
-  restored: (host, member) => remakingContainer(containerOf(host, member)),
+  // On the way back, whether it can hand over or not.
+  restored: (host, member) =>
+    script(
+      ...(member.handsOver ? [sh`${handingOver(host, member)} || :`] : []),
+      remakingContainer(containerOf(host, member)),
+    ),
   probe: (host, member) => findingContainer(containerOf(host, member)),
   judge: (output) => judgeContainer(output),
   apply: (host, member) =>
-    script(sh`install -d -m 0700 -o ${uid} -g ${gid} ${DATA}`, makingContainer(containerOf(host, member))),
+    script(
+      sh`install -d -m 0700 -o ${uid} -g ${gid} ${DATA}`,
+      ...(member.handsOver ? [handingOver(host, member)] : []),
+      makingContainer(containerOf(host, member)),
+    ),
 });
 
 const [uid = '', gid = ''] = OWNER.split(':');

@@ -1,7 +1,7 @@
 import { withoutDocker } from '../docker/index.ts';
 import type { Context, Problem } from '../role.ts';
 import { type Config, version } from './config.ts';
-import { MOST_VOTERS } from './health.ts';
+import { MOST_VOTERS, placeOf } from './health.ts';
 
 /** What is wrong with a set of so many members, of such a version. */
 export function validate(config: Config, context: Context): readonly Problem[] {
@@ -34,6 +34,13 @@ function versionProblems(config: Config): readonly Problem[] {
     return [{ severity: 'error', path: ['version'], message: `cannot be told from the image ${config.image}: say it` }];
   }
   const [major = 0, minor = 0] = found.split('.').map(Number);
-  const supported = (major === 4 && minor >= 4) || (major >= 5 && major <= 8);
-  return supported ? [] : [{ severity: 'error', path: ['image'], message: `MongoDB ${found} is none of 4.4 to 8` }];
+  const error = (path: string, message: string): Problem => ({ severity: 'error', path: [path], message });
+  const isSupported = (major === 4 && minor >= 4) || (major >= 5 && major <= 8);
+  if (!isSupported) return [error('image', `MongoDB ${found} is none of 4.4 to 8`)];
+  const { featureCompatibility: format = found } = config;
+  const [used = 0, runs = 0] = [placeOf(format), placeOf(found)];
+  if (used > runs)
+    return [error('featureCompatibility', `MongoDB ${found} does not know the data format of ${format}`)];
+  const isRead = Math.floor(used) >= Math.floor(runs) - 1;
+  return isRead ? [] : [error('featureCompatibility', `MongoDB ${found} cannot read the data format of ${format}`)];
 }

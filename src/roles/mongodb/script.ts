@@ -1,5 +1,6 @@
 import type { HostSpec } from '../../plan/plan.ts';
-import { type Script, script } from '../../ssh/command.ts';
+import { type Command, type Script, script, sh } from '../../ssh/command.ts';
+import { named } from '../container.ts';
 import type { ReplicaSet } from './health.ts';
 import { shellOf } from './member.ts';
 import { javascript, LAG } from './shell.ts';
@@ -10,8 +11,8 @@ const SHORT = 110;
 /** What a script is told of the set. */
 type Told = { readonly port: number } & Partial<ReplicaSet>;
 
-/** Runs on a member's host, with what is wanted of the set as constants. `limit` in seconds. */
-export function within(host: HostSpec, set: Told, code: string, limit = SHORT): Script {
+/** Runs on a member's host, with what is wanted of the set as constants. Seconds: for the member to answer, and for all. */
+export function within(host: HostSpec, set: Told, code: string, limit = SHORT, wait = 60): Script {
   const { replicaSet = null, members = [], leaving = [], electionTimeoutMillis = 0 } = set;
   const settings = {
     electionTimeoutMillis,
@@ -20,7 +21,7 @@ export function within(host: HostSpec, set: Told, code: string, limit = SHORT): 
   };
   const known = { replicaSet, members, leaving, settings };
   const constants = Object.entries(known).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
-  return script(javascript(shellOf(host, set), `const ${constants.join(', ')};\n${code}`, { wait: 60, all: limit }));
+  return script(javascript(shellOf(host, set), `const ${constants.join(', ')};\n${code}`, { wait, all: limit }));
 }
 
 /** For scripts that deal with the set as a whole. */
@@ -28,7 +29,7 @@ export const HELD = `if (local === null) fail('MongoDB does not answer');
 `;
 
 /** The primary gives its office to another, which takes a moment; one that is just stopped is missed for an election time-out. */
-export const HANDING_OVER = `
+const HANDING_OVER = `
 function isElectable(member) { return member.votes && member.priority > 0; }
 // Does nothing where nobody else could ever be elected.
 function handOver(db, name) {
@@ -83,3 +84,26 @@ function removeOne(names) {
   print('removed ' + name);
 }
 `;
+
+/** Seconds: to wait for a successor, to catch up, and to be elected. */
+const HANDOVER = 170;
+
+/** A refusal to hand over; any other failure is one of a shell that could not ask. */
+const REFUSED = 3;
+
+/**
+ * Before a member is stopped that may be the primary. One that does not answer, or that nobody could ever succeed, is no
+ * reason to wait: what comes next may be what mends it.
+ */
+export function handingOver(host: HostSpec, set: { readonly port: number }): Command {
+  const code = `function fail(message) { print(message); quit(${REFUSED}); }
+${HANDING_OVER}
+const me = local === null ? {} : hello(local);
+if (me.isWritablePrimary && login(local)) handOver(local, me.me);`;
+  const { name } = shellOf(host, set);
+  return sh`if [ -n "$(docker ps --quiet --filter ${named(name)} --filter status=running)" ]; then
+code=0
+( ${within(host, set, code, HANDOVER, 5)} ) || code=$?
+[ $code -ne ${REFUSED} ]
+fi`;
+}

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { no, operation, unknown, yes } from '../operation.ts';
-import { judging, MOST_VOTERS, names, Port, ReplicaSet, SET } from './health.ts';
+import { judging, MOST_VOTERS, names, Port, placeOf, ReplicaSet, SET } from './health.ts';
 import { shellOf } from './member.ts';
 import { CHANGING, HELD, within } from './script.ts';
 import { LAG, looking } from './shell.ts';
@@ -149,4 +149,28 @@ export const writeConcern = operation('mongodb.writeConcern', Concern, {
       set,
       `must(primary(), { setDefaultRWConcern: 1, defaultWriteConcern: { w: ${JSON.stringify(set.writeConcern)}, wtimeout: 0 } });`,
     ),
+});
+
+const Format = Port.extend({ release: z.string() });
+
+/** Asked for by name only: until then the release before can be gone back to. */
+export const features = operation('mongodb.features', Format, {
+  publishes: [],
+  undo: { irreversible: 'the release before cannot read what may have been written since' },
+  timeout: 600_000,
+  settle: 60_000,
+  probe: (host, set) => looking(shellOf(host, set)),
+  judge: (output, _, { release }) =>
+    judging(output, ({ state, admin: known, features: found }) => {
+      if (state === 'absent' || state === 'uninitialized') return no('no replica set', `data of MongoDB ${release}`);
+      if (!known || found === undefined) return unknown('the admin user cannot log in');
+      const isThere = (placeOf(found) ?? 0) >= (placeOf(release) ?? 0);
+      return isThere ? yes() : no(`data of MongoDB ${found}`, `of ${release}`);
+    }),
+  apply: (host, set) => {
+    const command = { setFeatureCompatibilityVersion: set.release };
+    // Wanted from 7.0 on, and unknown before.
+    const confirmed = Number.parseInt(set.release, 10) >= 7 ? { ...command, confirm: true } : command;
+    return within(host, set, `${HELD}must(primary(), ${JSON.stringify(confirmed)});`, 590);
+  },
 });

@@ -39,6 +39,10 @@ const Look = z.object({
   voters: z.array(z.string()).default([]),
   /** Other members that it does not see at work. */
   ailing: z.array(z.string()).default([]),
+  /** Members that copy from the primary, and are more than {@link LAG} behind it; itself included. */
+  lagging: z.array(z.string()).default([]),
+  /** How far it is behind the primary, in seconds. */
+  behind: z.number().optional(),
   electionTimeoutMillis: z.number().optional(),
   writeConcern: z.union([z.string(), z.number()]).optional(),
   /** The release whose data format is in use, `4.4`. It only goes up, by hand. */
@@ -64,7 +68,9 @@ function login(db) {
   try { return Boolean(db.auth(user, password)); } catch (error) { return false; }
 }
 function open(address) {
-  const connection = new Mongo(address);
+  // mongosh would look for half a minute for a machine that is off. mongo gives up by itself, and has no process.
+  const hurry = '/?directConnection=true&connectTimeoutMS=4000&serverSelectionTimeoutMS=4000';
+  const connection = new Mongo(typeof process === 'undefined' ? address : 'mongodb://' + address + hurry);
   // mongo asks a secondary nothing unless told so, under a name that has changed.
   if (connection.setSecondaryOk) connection.setSecondaryOk(); else connection.setSlaveOk();
   return connection;
@@ -98,8 +104,12 @@ function leader() {
   return asked.map((db) => db && hello(db).primary).filter(Boolean)[0];
 }
 function primary() {
-  const name = until(60, () => hello(local).primary || leader()) || fail('the replica set has no primary');
-  const db = reach(name, 20) || fail('the primary ' + name + ' does not answer');
+  let name;
+  const reached = () => {
+    name = hello(local).primary || leader();
+    return name && reach(name, 0);
+  };
+  const db = until(60, reached) || fail(name ? 'the primary ' + name + ' does not answer' : 'the replica set has no primary');
   if (!login(db)) fail('the primary ' + name + ' refuses the user ' + user);
   return db;
 }
@@ -129,6 +139,12 @@ else {
     const self = members.filter((member) => member.self)[0];
     if (self) look.state = self.stateStr;
     look.ailing = members.filter(ails).map((member) => member.name);
+    const head = members.filter(({ state }) => Number(state) === 1)[0];
+    const behind = ({ optimeDate }) => (head.optimeDate - optimeDate) / 1000;
+    if (head) {
+      look.lagging = members.filter((member) => Number(member.state) === 2 && behind(member) > ${LAG}).map(({ name }) => name);
+      if (self) look.behind = Math.max(0, behind(self));
+    }
     const concern = (ask(local, { getDefaultRWConcern: 1 }).defaultWriteConcern || {}).w;
     const features = ask(local, { getParameter: 1, featureCompatibilityVersion: 1 }).featureCompatibilityVersion;
     look.features = features && features.version;

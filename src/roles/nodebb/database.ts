@@ -1,9 +1,8 @@
 import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
-import { type Command, type Output, script, secret, sh, type Text, text, words } from '../../ssh/command.ts';
-import { COOKIE, lastLine, named } from '../container.ts';
+import { script, secret, sh, type Text, text, words } from '../../ssh/command.ts';
 import { ADMIN_PASSWORD as MONGODB_PASSWORD, ADMIN_USER as MONGODB_USER } from '../mongodb/shell.ts';
-import { no, operation, unknown, type Verdict, yes } from '../operation.ts';
+import { no, operation, yes } from '../operation.ts';
 import {
   connection,
   DATABASE_PASSWORD,
@@ -11,17 +10,14 @@ import {
   Forum,
   HOME,
   makingFolders,
-  NAME,
   SECRET,
   traits,
   urlOf,
   visiting,
 } from './forum.ts';
+import { judging, looking, running } from './look.ts';
 
 export const ADMIN_PASSWORD = 'nodebb.adminPassword';
-
-/** Before each line that a script means for its caller. */
-export const MARK = 'farweave ';
 
 /** The account in MongoDB: it owns its own database, and may read the figures that the admin panel shows. */
 export const database = operation('nodebb.database', Forum, {
@@ -125,64 +121,3 @@ const rolesOf = ({ database: db }: Pick<Forum, 'database'>) => [
   { role: 'readWrite', db },
   { role: 'clusterMonitor', db: 'admin' },
 ];
-
-type Look = z.infer<typeof Look>;
-
-/** What NodeBB's own account finds in the database. */
-const Look = z.object({
-  /** `readWrite@nodebb`…; missing: it cannot log in. */
-  roles: z.array(z.string()).optional(),
-  counts: z.object({ administrators: z.number(), categories: z.number(), plugins: z.number() }).optional(),
-  /** Why there is no answer. */
-  trouble: z.string().optional(),
-});
-
-function looking(forum: Forum): Command {
-  const key = (name: string) => JSON.stringify(name);
-  return sh`if command -v docker > /dev/null && [ -n "$(docker images --quiet ${forum.image})" ]; then
-${running(
-  forum,
-  text`const { MongoClient } = require('${HOME}/node_modules/mongodb');
-const say = (value) => { console.log('${MARK}' + JSON.stringify(value)); process.exit(); };
-// The driver of 1.4 tells of a refused login once for each member.
-const denied = ({ code, errors }) => code === 18 || (errors || []).some(({ err }) => err && err.code === 18);
-(async () => {
-  const client = await MongoClient.connect("${connection(forum, DATABASE_USER, DATABASE_PASSWORD)}&connectTimeoutMS=5000");
-  const db = client.db(${JSON.stringify(forum.database)});
-  const { authInfo } = await db.command({ connectionStatus: 1 });
-  const count = async (_key) => (await db.collection('objects').find({ _key }).limit(100).toArray()).length;
-  say({
-    roles: authInfo.authenticatedUserRoles.map(({ role, db }) => role + '@' + db),
-    counts: {
-      administrators: await count(${key('group:administrators:members')}),
-      categories: await count(${key('categories:cid')}),
-      plugins: await count(${key('plugins:active')}),
-    },
-  });
-})().catch((error) => say(denied(error) ? {} : { trouble: error.message }));
-setTimeout(() => say({ trouble: 'MongoDB does not answer' }), 20000);
-`,
-)}
-else echo ${`${MARK}{}`}
-fi`;
-}
-
-/** Runs JavaScript with NodeBB's modules: in its container if that runs, else in one for the occasion. */
-export function running(forum: Forum, code: Text): Command {
-  return sh`code() { printf %s ${words(code)}; }
-if [ -n "$(docker ps --quiet --filter ${named(NAME)} --filter status=running)" ]; then code | docker exec --interactive ${COOKIE} ${NAME} node -
-else code | docker run --rm --interactive ${visiting(forum)} --entrypoint node ${forum.image} -
-fi`;
-}
-
-/** The first line that a script said, as JSON, or undefined. */
-export function said({ stdout }: Output): unknown {
-  const line = stdout.split('\n').find((candidate) => candidate.startsWith(MARK));
-  return line === undefined ? undefined : JSON.parse(line.slice(MARK.length));
-}
-
-function judging(output: Output, judge: (look: Look) => Verdict): Verdict {
-  const { data } = Look.safeParse(said(output));
-  if (data === undefined) return unknown(lastLine(output.stderr) || 'the probe said nothing');
-  return data.trouble === undefined ? judge(data) : unknown(data.trouble);
-}

@@ -12,6 +12,7 @@ import { erased } from './erase.ts';
 import { DATABASE_PASSWORD, type Forum, FRONT, frontOf, NAME, SECRET, traits } from './forum.ts';
 import { build, config as configFile, pulled, serving, start, stopped } from './operations.ts';
 import { replicated } from './replicated.ts';
+import { paused, schema } from './schema.ts';
 
 const Admin = z.strictObject({
   username: z.string().min(2).default('admin').describe('Name of the administrator who is made at set-up.'),
@@ -54,7 +55,7 @@ type Config = z.infer<typeof Config>;
 export const nodebb: Role<Config> = {
   name: 'nodebb',
   config: Config,
-  operations: [pulled, database, setup, configFile, build, start, serving, replicated, stopped, erased],
+  operations: [pulled, database, setup, configFile, build, paused, schema, start, serving, replicated, stopped, erased],
   validate,
   records: (_, { on, network }) => on.map((host) => ({ name: NAME, address: address(network, host, SLOTS.nodebb) })),
   secrets: ({ admin }) => ({
@@ -70,6 +71,9 @@ export const nodebb: Role<Config> = {
     { title: 'NodeBB login', value: `${admin.username}, password ${whereabouts(admin.password)}` },
   ],
 };
+
+/** Hosts that may be asked to change the schema: one of them will be there. */
+const CANDIDATES = 3;
 
 function stages(config: Config, context: Context): readonly Stage[] {
   const { on, cluster, network } = context;
@@ -112,6 +116,15 @@ function stages(config: Config, context: Context): readonly Stage[] {
     ),
     configFile.over(on, 'write config.json', forum, files),
     ...(traits(forum).builds ? [build.over(on, 'build the assets', forum, { secrets: [DATABASE_PASSWORD] })] : []),
+    paused.over(on, 'stop NodeBB while its schema changes', forum, {
+      secrets: [DATABASE_PASSWORD],
+      barrier: { scope: 'cluster', on: 'each', order: 'all' },
+    }),
+    // By the first of a few that is there. Never by two at a time, and the others find it done.
+    schema.over(on.slice(0, CANDIDATES), 'change the schema, once', forum, {
+      secrets: [DATABASE_PASSWORD],
+      barrier: { scope: 'cluster', on: 'each', order: { rolling: 1 } },
+    }),
     start.over(on, 'start NodeBB', forum, {
       ...files,
       barrier: { scope: 'cluster', on: 'each', order: { rolling: 1 }, gate: serving.gate({ url, port }) },

@@ -15,6 +15,7 @@ import { CONFIG_PATH, Forum, front, listens } from './forum.ts';
 import { nodebb } from './index.ts';
 import { build, pulled, serving, stopped } from './operations.ts';
 import { replicated } from './replicated.ts';
+import { paused, schema } from './schema.ts';
 
 const network: Network = {
   driver: 'wireguard',
@@ -319,6 +320,60 @@ describe('nodebb.replicated', () => {
   });
 });
 
+describe('a schema that is to change', () => {
+  const forum = forumOf();
+  const seen = (runs: string | undefined, found: object) =>
+    said(`${runs === undefined ? '' : `runs ${runs}\n`}farweave ${JSON.stringify(found)}\n`);
+  const roles = ['readWrite@nodebb'];
+
+  test.each([
+    ['NodeBB of before, of which the schema is older', 'nodebb:3', { roles, pending: 2 }, 'no', 'no'],
+    ['NodeBB of before, of which the schema is the same', 'nodebb:3', { roles, pending: 0 }, 'yes', 'yes'],
+    ['NodeBB of before, and the image that would know is not there yet', 'nodebb:3', {}, 'unknown', 'no'],
+    ['no NodeBB, since a rollout has stopped it', undefined, { roles, pending: 2 }, 'yes', 'no'],
+    ['no NodeBB, and the schema is changed', undefined, { roles, pending: 0 }, 'yes', 'yes'],
+    ['no NodeBB ever', undefined, {}, 'yes', 'no'],
+    ['NodeBB of this image, whose plugins have changes of their own', forum.image, { roles, pending: 1 }, 'yes', 'yes'],
+    ['no answer of MongoDB', 'nodebb:3', { trouble: 'timed out' }, 'unknown', 'unknown'],
+  ])('stops what is there, and is changed: %s', (_, runs, found, stops, changes) => {
+    expect(paused.judge(seen(runs, found), machine(0), forum, {}).is).toBe(stops);
+    expect(schema.judge(seen(runs, found), machine(0), forum, {}).is).toBe(changes);
+  });
+
+  it('says how much is to change', () => {
+    expect(paused.judge(seen('nodebb:3', { roles, pending: 1 }), machine(0), forum, {})).toEqual({
+      is: 'no',
+      now: 'nodebb:3 serves',
+      wanted: 'stopped for 1 change of the schema',
+    });
+  });
+
+  it('is asked for in the same look as the account and the set-up', () => {
+    expect(schema.probe(machine(0), forum, {})).toEqual(database.probe(machine(0), forum, {}));
+    expect(paused.probe(machine(0), forum, {})).toEqual(database.probe(machine(0), forum, {}));
+  });
+
+  it('is changed on one host after all others have stopped, before any of them starts', () => {
+    const [stop, change, go] = stagesOf().filter(({ operation }) => /paused|schema|start/.test(operation));
+    expect(stop).toMatchObject({
+      hosts: ['vm0', 'vm1', 'vm2'],
+      scope: 'cluster',
+      on: 'each',
+      order: 'all',
+      halts: true,
+    });
+    expect(change).toMatchObject({ operation: 'nodebb.schema', scope: 'cluster', order: { rolling: 1 } });
+    expect(go).toMatchObject({ operation: 'nodebb.start' });
+  });
+
+  test.each([
+    ['4', {}, /--entrypoint node \S+ nodebb upgrade -s$/m],
+    ['1.4', old, /--entrypoint node \S+ app.js --upgrade$/m],
+  ])('is changed by NodeBB %s itself', (_, section, run) => {
+    expect(applied(schema, machine(0), forumOf(section)).text).toMatch(run);
+  });
+});
+
 test.each([
   ['running', 'nodebb\n', 'no'],
   ['stopped', '', 'yes'],
@@ -341,6 +396,8 @@ describe('the role', () => {
       'nodebb.setup',
       'nodebb.config',
       'nodebb.build',
+      'nodebb.paused',
+      'nodebb.schema',
       'nodebb.start',
       'nodebb.serving',
       'nodebb.replicated',

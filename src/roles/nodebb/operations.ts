@@ -109,6 +109,7 @@ export const start = operation('nodebb.start', Forum, {
 /** Readers go elsewhere: what is under way has {@link STOP} seconds to end. */
 export const stopped = operation('nodebb.stopped', z.object({}), {
   publishes: [],
+  halts: true,
   undo: () => startingAgain(NAME),
   probe: () => findingRunning(NAME),
   judge: (output) => judgeStopped(output),

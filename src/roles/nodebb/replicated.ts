@@ -4,8 +4,9 @@ import { secret, type Text, text } from '../../ssh/command.ts';
 import { lastLine } from '../container.ts';
 import { address, SLOTS } from '../network.ts';
 import { no, operation, unknown, yes } from '../operation.ts';
-import { ADMIN_PASSWORD, MARK, running, said } from './database.ts';
+import { ADMIN_PASSWORD } from './database.ts';
 import { Forum, front, HOME, listens, traits } from './forum.ts';
+import { MARK, running, said } from './look.ts';
 
 const Readers = Forum.extend({
   username: z.string(),
