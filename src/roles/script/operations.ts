@@ -43,7 +43,10 @@ function running(host: HostSpec, env: Script['env'], text: string, limit: readon
   const own = { FARWEAVE_HOST: host.name, FARWEAVE_SITE: host.site };
   const exports = Object.entries({ ...own, ...env })
     .map(([name, value]) => sh`export ${name}=${words(textOf(value))}`)
-    .reduce((all, one) => sh`${all}\n${one}`);
+    .reduce(
+      (all, one) => sh`${all}
+${one}`,
+    );
   return sh`( ${exports}
 cd /
 exec ${[...limit, 'sh']} -ec ${text} ) < /dev/null`;
