@@ -44,15 +44,15 @@ const Health = z
           .regex(/^\/[\x21-\x7e]*$/, 'wants a path such as /healthz')
           .default('/')
           .describe('What is asked for.'),
-        status: z.int().min(100).max(599).optional().describe('The status that is well. Missing: 200 to 399.'),
+        status: z.int().min(100).max(599).exactOptional().describe('The status that is well. Missing: 200 to 399.'),
       })
-      .optional()
+      .exactOptional()
       .describe("Well where an HTTP GET, from the service's host, is answered."),
-    tcp: port.optional().describe("Well where the container's port takes connections from the service's host."),
+    tcp: port.exactOptional().describe("Well where the container's port takes connections from the service's host."),
     command: z
       .array(z.string())
       .min(1)
-      .optional()
+      .exactOptional()
       .describe('Well where this command, run inside the container, exits with 0.'),
     interval: duration.prefault('2s').describe('How long to wait between two looks.'),
     within: duration.prefault('1m').describe('How long it may take to be well before the step has failed.'),

@@ -10,9 +10,9 @@ export const Health = z.object({
   name: z.string(),
   slot: z.number(),
   network: networkArgs,
-  http: z.object({ port: z.number(), path: z.string(), status: z.number().nullable() }).nullable(),
-  tcp: z.number().nullable(),
-  command: z.array(z.string()).nullable(),
+  http: z.object({ port: z.number(), path: z.string(), status: z.number().exactOptional() }).exactOptional(),
+  tcp: z.number().exactOptional(),
+  command: z.array(z.string()).exactOptional(),
   /** Milliseconds between two looks. */
   interval: z.number(),
 });
@@ -43,7 +43,7 @@ function asking(address: string, { name, http, tcp, command }: Health): Command 
     const url = `http://${address}:${http.port}${http.path}`;
     return sh`echo "says $(curl --silent --output /dev/null --max-time ${PATIENCE.connection} --write-out '%{http_code}' ${url})"`;
   }
-  if (tcp !== null) {
+  if (tcp !== undefined) {
     return sh`if timeout ${PATIENCE.connection} bash -c ${': < "/dev/tcp/$0/$1"'} ${address} ${tcp} 2> /dev/null; then echo says open; else echo says closed; fi`;
   }
   if (command) {
@@ -59,11 +59,12 @@ function judgeHealth({ exitCode, stdout, stderr }: Output, { http, tcp, command 
   if (state !== 'running') return no(state, 'running');
   const says = /^says (.*)$/m.exec(stdout)?.[1] ?? '';
   if (http) {
-    const isWell = http.status === null ? /^[23]\d\d$/.test(says) : says === String(http.status);
+    const isWell = http.status === undefined ? /^[23]\d\d$/.test(says) : says === String(http.status);
     const now = says === '000' || says === '' ? 'no answer' : `answers ${says}`;
     return isWell ? yes() : no(now, `${http.status ?? '200 to 399'} from ${http.path} on port ${http.port}`);
   }
-  if (tcp !== null) return says === 'open' ? yes() : no(`port ${tcp} takes no connections`, 'it takes connections');
+  if (tcp !== undefined)
+    return says === 'open' ? yes() : no(`port ${tcp} takes no connections`, 'it takes connections');
   if (command) {
     const told = stdout.split('\n').findLast((line) => line !== '' && !/^(?:state|says) /.test(line));
     return says === '0' ? yes() : no(told ?? `exit code ${says}`, `exit code 0 of ${command.join(' ')}`);

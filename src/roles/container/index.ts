@@ -68,16 +68,8 @@ function stages(config: Config, context: Context): readonly Stage[] {
 
 function stagesOf(service: Service, { health, order, spare }: Wanted, on: readonly HostSpec[]): readonly Stage[] {
   const { name, slot, network } = service;
-  const { http, tcp = null, command = null, interval, within } = health;
-  const asked: Health = {
-    name,
-    slot,
-    network,
-    http: http ? { ...http, status: http.status ?? null } : null,
-    tcp,
-    command,
-    interval,
-  };
+  const { within, ...way } = health;
+  const asked: Health = { name, slot, network, ...way };
   const gate = healthy.gate(asked, [], within);
   return [
     start.over(on, `start ${name}`, service, {
@@ -94,13 +86,13 @@ function stagesOf(service: Service, { health, order, spare }: Wanted, on: readon
 }
 
 function serviceOf(name: string, wanted: Wanted, { cluster, network }: Pick<Context, 'cluster' | 'network'>): Service {
-  const { image, command, entrypoint = null, env, files, ports, volumes, user = null, flags, stop } = wanted;
+  const { image, command, entrypoint, env, files, ports, volumes, user, flags, stop } = wanted;
   return {
     cluster,
     name,
     image,
     command,
-    entrypoint,
+    ...(entrypoint !== undefined && { entrypoint }),
     env: given(ownerOf(name), env),
     files: given(ownerOf(name), files),
     ports,
@@ -110,7 +102,7 @@ function serviceOf(name: string, wanted: Wanted, { cluster, network }: Pick<Cont
         typeof volume === 'string' ? { from: volume, readOnly: false } : volume,
       ]),
     ),
-    user,
+    ...(user !== undefined && { user }),
     flags,
     stop,
     slot: placeOf(name, wanted, network),

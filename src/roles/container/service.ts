@@ -12,14 +12,14 @@ export const Service = z.object({
   name: z.string(),
   image: z.string(),
   command: z.array(z.string()),
-  entrypoint: z.string().nullable(),
+  entrypoint: z.string().exactOptional(),
   env: z.record(z.string(), Given),
   /** Path inside the container → content. */
   files: z.record(z.string(), Given),
   ports: z.array(z.string()),
   /** Path inside the container → what stands there. */
   volumes: z.record(z.string(), z.object({ from: z.string(), readOnly: z.boolean() })),
-  user: z.string().nullable(),
+  user: z.string().exactOptional(),
   flags: z.array(z.string()),
   stop: z.number(),
   /** Place in the host's subnet. */
@@ -109,8 +109,8 @@ export function containerOf(host: HostSpec, service: Service): Container {
         mount(volumePath(service, from), target, readOnly),
       ),
       ...Object.keys(files).map((path) => mount(insidePath(service, path), path, true)),
-      ...(user === null ? [] : [`--user=${user}`]),
-      ...(entrypoint === null ? [] : [`--entrypoint=${entrypoint}`]),
+      ...(user === undefined ? [] : [`--user=${user}`]),
+      ...(entrypoint === undefined ? [] : [`--entrypoint=${entrypoint}`]),
       ...flags,
     ],
     command,
