@@ -48,8 +48,9 @@ function stages(config: Config, context: Context): readonly Stage[] {
   });
   const here = named((on) => (on.length === hosts.length ? null : on.map((host) => host.name)));
   const engines = context.hostsOf(docker);
+  const used = hosts.filter((host) => services.some(({ on }) => on.includes(host)));
   return [
-    unclaimed.over(engines, 'check for containers of others', here),
+    unclaimed.over(used, 'check for containers of others', here),
     // Their ports and places may be wanted by what follows.
     cleared.over(
       engines,
@@ -61,8 +62,10 @@ function stages(config: Config, context: Context): readonly Stage[] {
       ...stagesOf(serviceOf(name, wanted, { cluster, network }), wanted, on),
       ...scriptsAfter(name, scripts, context),
     ]),
-    // Only now: until here a service that has moved still ran where it was.
-    cleared.over(engines, 'remove services from other hosts', here),
+    // Only now: until here a service that has moved still ran where it was. One that is everywhere cannot have moved.
+    ...(used.some((host) => services.some(({ on }) => !on.includes(host)))
+      ? [cleared.over(engines, 'remove services from other hosts', here)]
+      : []),
   ];
 }
 
