@@ -259,6 +259,14 @@ describe('container.cleared', () => {
   });
 });
 
+it('is taken off hosts that leave, whatever ran there', () => {
+  const { config, context } = laidOut({ web: { image: 'x' } });
+  const leaving = [{ ...hostAt(7), leaving: true as const }];
+  expect(container.leave!(config, { ...context, leaving })).toMatchObject([
+    { operation: 'container.cleared', hosts: ['vm7'], args: { cluster: 'demo', services: {} } },
+  ]);
+});
+
 describe('the place of a service', () => {
   it('follows from its name alone: no other service moves it', () => {
     const alone = laidOut({ web: { image: 'x' } }).records;

@@ -35,6 +35,7 @@ export const container: Role<Config> = {
       ),
     ),
   stages,
+  leave: (_, { cluster, leaving }) => [cleared.over(leaving, 'remove services', { cluster, services: {} })],
   outputs,
 };
 
