@@ -9,6 +9,7 @@ import { farweave, type Ran } from './farweave.ts';
 /** Both stacks of the examples that are made of nothing but containers and scripts, beside the forum that serves already. */
 let lab: Lab;
 let stack: Cluster;
+let isGone = false;
 const good = join(inject('demo'), 'cluster.yaml');
 const file = join(inject('demo'), 'own-stacks.yaml');
 const examples = ['redis-web', 'prometheus'];
@@ -46,7 +47,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await applied({ ...stack, roles: { ...stack.roles, script: {}, container: {} } });
+  if (!isGone) await applied(without(stack));
   await rm(file, { force: true });
   const left = 'rm -rf /var/lib/farweave-data /var/lib/node-exporter; docker image prune --all --force';
   for (const { name } of lab.hosts) await exec(name, ['sh', '-c', left]);
@@ -151,14 +152,14 @@ describe('a change', () => {
     stack = withService(stack, 'redis', { count: undefined, hosts: ['vm1'] });
     const { script: _, ...roles } = stack.roles; // the script that looks for Redis on vm0
     expect(await applied({ ...stack, roles })).toMatchObject({ exitCode: 0 });
-    expect(await page(lab.hosts[0]!)).toBe('Welcome from vm0: visit 1');
+    expect(await page(lab.hosts[0]!)).toMatch(/ from vm0: visit 1$/);
     expect((await containers())[0]).not.toMatch(/^redis /m);
     expect(await exec('vm0', ['test', '-d', '/var/lib/farweave-data/redis/data'])).toMatchObject({ exitCode: 0 });
   });
 
   it('that takes all of it away leaves the forum as it was', async () => {
-    const roles = { ...stack.roles, script: {}, container: {} };
-    expect(await applied({ ...stack, roles })).toMatchObject({ exitCode: 0 });
+    expect(await applied(without(stack))).toMatchObject({ exitCode: 0 });
+    isGone = true;
     expect((await containers()).join('')).not.toMatch(/^(?:redis|web|node-exporter|prometheus) /m);
     expect(await farweave(['--file', good, 'apply', '--yes'])).toMatchObject({
       exitCode: 0,
@@ -171,6 +172,11 @@ async function applied(cluster: Cluster): Promise<Ran> {
   await writeFile(file, stringify(cluster));
   return farweave(['--file', file, 'apply', '--yes']);
 }
+
+const without = (cluster: Cluster): Cluster => ({
+  ...cluster,
+  roles: { ...cluster.roles, script: {}, container: {} },
+});
 
 function withService(cluster: Cluster, name: string, change: object): Cluster {
   const services = cluster.roles.container ?? {};
