@@ -63,9 +63,9 @@ it('leaves services where they are when hosts join, and what is on every host jo
       { indexes },
     );
     const started = (plan: typeof grown) =>
-      plan.stages.filter(({ operation }) => operation === 'container.start').map(({ hosts }) => hosts.length);
-    expect(started(planOf(cluster)).toSorted()).toEqual([1, 3]);
-    expect(started(grown).toSorted()).toEqual([1, 5]);
+      new Set(plan.stages.filter(({ operation }) => operation === 'container.start').map(({ hosts }) => hosts.length));
+    expect(started(planOf(cluster))).toEqual(new Set([1, 3]));
+    expect(started(grown)).toEqual(new Set([1, 5]));
     expect(
       grown.stages.find(({ operation, hosts }) => operation === 'container.start' && hosts.length === 1),
     ).toMatchObject({
