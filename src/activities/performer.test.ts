@@ -290,3 +290,20 @@ it('gives a host up, and not one on which something was not taken back', async (
     { changed: true, left: ['backups in /var/lib/farweave/backups'] },
   ]);
 });
+
+it('looks as often as a check says, until it holds', async () => {
+  let looks = 0;
+  hosts.on(/is-well/, () => ({ exitCode: ++looks < 4 ? 1 : 0, stdout: '' }));
+  const well = operation('svc.well', z.object({ every: z.number() }), {
+    kind: 'check',
+    interval: ({ every }) => every,
+    probe: () => sh`is-well`,
+    judge: ({ exitCode }) => (exitCode === 0 ? yes() : no('ill', 'well')),
+  });
+  const operations = new Map<string, Operation>([[well.name, well as unknown as Operation]]);
+  const { converge } = createPerformer({ connect: hosts.connect, open: createSecrets(vault, {}) }, operations);
+  // Within less than the two seconds between two looks that are not told otherwise.
+  const asked = task({ operation: 'svc.well', args: { every: 10 }, timeout: 1_500 });
+  expect(await act(converge, asked)).toMatchObject([{ changed: false }]);
+  expect(looks).toBe(4);
+});

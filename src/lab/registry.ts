@@ -1,21 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AppImages } from './app-images.ts';
 import type { Engine } from './engine.ts';
 import { LabError } from './errors.ts';
-import { digest, ensureImage, tagOf } from './image-cache.ts';
+import { digest, ensureImage, type Recipe, tagOf } from './image-cache.ts';
 import { gatewayOf } from './names.ts';
 import { type Progress, step } from './progress.ts';
+
+/** What the lab's registry serves: the name that roles pull, and how its image is made. */
+export interface ServedImage {
+  readonly repository: string;
+  readonly recipe: Recipe;
+}
+
+type Images = Readonly<Record<string, ServedImage>>;
 
 const VOLUME = 'farweave-lab-registry';
 const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 
 /** The volume that holds what the registry serves: one for each set of images, so that labs share it without mixing. */
-export function registryVolume(images: AppImages, arch: string): string {
+export function registryVolume(images: Images, arch: string): string {
   return `${VOLUME}-${digest(Object.values(images).map(({ recipe }) => tagOf(recipe, arch)))}`;
 }
 
 /** Makes the images and puts them into the lab's registry, as far as they are not there. */
-export async function fillRegistry(engine: Engine, id: string, images: AppImages, progress: Progress): Promise<void> {
+export async function fillRegistry(engine: Engine, id: string, images: Images, progress: Progress): Promise<void> {
   // By the loopback address: only there does every engine take a registry without TLS.
   const registry = await publishedRegistry(engine, id);
   for (const { repository, recipe } of Object.values(images)) {
@@ -37,7 +44,7 @@ async function removeUnusedVolumes(engine: Engine): Promise<void> {
 }
 
 /** Makes the images without serving them. */
-export async function buildAll(engine: Engine, images: AppImages, progress: Progress): Promise<void> {
+export async function buildAll(engine: Engine, images: Images, progress: Progress): Promise<void> {
   for (const { recipe } of Object.values(images)) await ensureImage(engine, recipe, progress);
 }
 

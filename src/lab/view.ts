@@ -46,7 +46,7 @@ export interface LabHost {
 
 /** Asks the engine what is running and joins it with what the state knows. */
 export async function view(engine: Engine, state: LabState): Promise<Lab> {
-  const registry = `${gatewayAddress(state.block, 0)}:5000`;
+  const registry = registryOf(state);
   const states = await containerStates(engine, state.id);
   return {
     id: state.id,
@@ -61,6 +61,9 @@ export async function view(engine: Engine, state: LabState): Promise<Lab> {
     engine: engine.host,
   };
 }
+
+/** Where hosts reach the image registry. */
+export const registryOf = ({ block }: Pick<LabState, 'block'>) => `${gatewayAddress(block, 0)}:5000`;
 
 /** Names of the hosts that are running. */
 export async function runningHosts(engine: Engine, state: LabState): Promise<Set<string>> {

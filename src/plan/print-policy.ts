@@ -24,7 +24,7 @@ export function policyText({
 /** How many hosts a stage may take from others, or be without itself. */
 export function spareText(stage: Stage, stages: readonly Stage[]): readonly string[] {
   const isGuard = ({ spare, hosts }: Stage) => spare !== undefined && hosts.some((host) => stage.hosts.includes(host));
-  const guards = list(stages.filter(isGuard).map(({ operation }) => operation));
+  const guards = list([...new Set(stages.filter(isGuard).map(({ operation }) => operation))]);
   const numbers = guards === '' ? '' : `: keeps to what ${guards} can spare`;
   return [
     ...(stage.disrupts ? [`may interrupt what serves${numbers}`] : []),

@@ -16,6 +16,8 @@ import { no, unknown, type Verdict, yes } from './operation.ts';
 export interface Container {
   readonly name: string;
   readonly role: string;
+  /** Under `/etc/farweave`, where its recipe lies; its role's, unless the role has several containers on a host. */
+  readonly folder?: string;
   readonly cluster: string;
   readonly image: string;
   /** For `docker run`, beside those that every container of a cluster has. */
@@ -66,8 +68,9 @@ export function makingContainer(container: Container): Script {
 }
 
 /** After an undo has put the recipe back: what it makes, or nothing if there was none. */
-export function remakingContainer({ name, role, stop }: Pick<Container, 'name' | 'role' | 'stop'>): Script {
-  const path = recipePath({ role });
+export function remakingContainer(container: Pick<Container, 'name' | 'role' | 'folder' | 'stop'>): Script {
+  const { name, stop } = container;
+  const path = recipePath(container);
   return script(sh`if [ -f ${path} ]; then sh ${path}; else ${removing(name, stop)}; fi`);
 }
 
@@ -117,12 +120,14 @@ export const named = (name: string) => `name=^/?${name}$`;
 
 export const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? '';
 
-const recipePath = ({ role }: Pick<Container, 'role'>) => `/etc/farweave/${role}/container.sh`;
+const recipePath = ({ role, folder = role }: Pick<Container, 'role' | 'folder'>) =>
+  `/etc/farweave/${folder}/container.sh`;
 
 const digestOf = ({ image, flags, command, reads }: Container) =>
   digest(text`${JSON.stringify([image, flags, command])}${reads}`);
 
-const removing = (name: string, stop: number): Command =>
+/** Stops and removes a container, where there is one. */
+export const removing = (name: string, stop: number): Command =>
   sh`if [ -n "$(docker ps --all --quiet --filter ${named(name)})" ]; then docker stop -t ${stop} ${name}; docker rm --force --volumes ${name}; fi`;
 
 function recipe(container: Container): Text {

@@ -59,7 +59,10 @@ export function sectionPath(role: Pick<Role, 'name' | 'section'>): readonly stri
 }
 
 /** A role's section was parsed by that role's own schema, which is what makes the type true. */
-function sectionOf<Config>(layout: Pick<Layout, 'sections'>, role: Role<Config>): Config | undefined {
+function sectionOf<Config>(
+  layout: Pick<Layout, 'sections'>,
+  role: Pick<Role<Config>, 'name' | 'config'>,
+): Config | undefined {
   return layout.sections[role.name] as Config | undefined;
 }
 

@@ -31,8 +31,10 @@ interface Common<Args, Fact extends string> {
   readonly publishes?: readonly string[];
   /** Seconds, so it may share an activity with its neighbours. */
   readonly brief?: boolean;
-  /** Milliseconds; two minutes unless told. */
+  /** Milliseconds; two minutes unless told. A stage may say otherwise. */
   readonly timeout?: number;
+  /** Milliseconds between two looks at a state that is waited for; two seconds unless told. */
+  interval?(args: Args): number;
   /** Read-only. Exit codes of 126 and above mean `unknown`, never "no". */
   probe(host: HostSpec, args: Args, facts: Table<Fact>): Question;
   judge(output: Output, host: HostSpec, args: Args, facts: Table<Fact>): Verdict;
@@ -69,7 +71,7 @@ interface Named<Args> {
   /** This operation as a stage of a plan. */
   over(hosts: readonly HostSpec[], title: string, args: Args, options?: StageOptions): Stage;
   /** This operation as what must hold before the next hosts go. */
-  gate(args: Args, secrets?: readonly string[]): Gate;
+  gate(args: Args, secrets?: readonly string[], timeout?: number): Gate;
 }
 
 export type Operation<Args = Json, Fact extends string = string> = Behaviour<Args, Fact> & Named<Args>;
@@ -79,6 +81,10 @@ export interface StageOptions {
   readonly secrets?: readonly string[];
   /** Only where this rollout has changed something. */
   readonly afterChange?: true;
+  /** What the operation says of itself, where it differs from stage to stage with its arguments. */
+  readonly timeout?: number;
+  readonly irreversible?: string;
+  readonly disrupts?: true;
   /** Of a check: how many of its hosts may be without it at once. Disruptive work of all roles keeps to it. */
   readonly spare?: number;
   /** With `spare`: what its hosts are asked before one of them is disturbed, and after. Missing: the check itself. */
@@ -96,21 +102,20 @@ export function operation<Args extends Json, const Fact extends string = never>(
   behaviour: Behaviour<Args, Fact>,
 ): Operation<Args, Fact> {
   const { kind = 'change', brief = false, timeout = 120_000, needs = [] } = behaviour;
-  const irreversible = 'undo' in behaviour && typeof behaviour.undo === 'object' ? behaviour.undo : {};
-  const disrupts = 'disrupts' in behaviour && behaviour.disrupts ? { disrupts: true as const } : {};
-  const halts = 'halts' in behaviour && behaviour.halts ? { halts: true as const } : {};
+  const traits: Pick<StageOptions, 'timeout' | 'irreversible' | 'disrupts'> & { halts?: true } = {
+    ...('undo' in behaviour && typeof behaviour.undo === 'object' ? behaviour.undo : {}),
+    ...('disrupts' in behaviour && behaviour.disrupts ? { disrupts: true } : {}),
+    ...('halts' in behaviour && behaviour.halts ? { halts: true as const } : {}),
+  };
   return {
     ...behaviour,
     name,
     args,
-    over: (hosts, title, values, { secrets = [], afterChange, spare, guard, barrier } = {}) => ({
-      ...irreversible,
-      ...disrupts,
-      ...halts,
-      ...(barrier ?? HOST_SCOPED),
-      ...(afterChange && { afterChange }),
-      ...(spare !== undefined && { spare }),
-      ...(guard && { guard }),
+    over: (hosts, title, values, { barrier = HOST_SCOPED, secrets = [], ...options } = {}) => ({
+      ...traits,
+      ...barrier,
+      timeout,
+      ...options,
       secrets,
       id: '', // given by the compiler, as is the lane
       lane: -1,
@@ -120,10 +125,9 @@ export function operation<Args extends Json, const Fact extends string = never>(
       hosts: hosts.map((host) => host.name),
       args: values,
       brief,
-      timeout,
       needs,
     }),
-    gate: (values, secrets = []) => ({ operation: name, args: values, secrets, timeout }),
+    gate: (values, secrets = [], patience = timeout) => ({ operation: name, args: values, secrets, timeout: patience }),
   };
 }
 

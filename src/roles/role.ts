@@ -33,9 +33,9 @@ export interface Context {
   /** Names that only hosts that leave have. A name that others have too no longer leads to those that leave. */
   readonly leavingRecords: readonly DnsRecord[];
   /** Sections of the other roles, already parsed; absent where a role is not used. */
-  section<Config>(role: Role<Config>): Config | undefined;
+  section<Config>(role: Pick<Role<Config>, 'name' | 'config'>): Config | undefined;
   /** The same of the cluster that hosts leave. */
-  formerSection<Config>(role: Role<Config>): Config | undefined;
+  formerSection<Config>(role: Pick<Role<Config>, 'name' | 'config'>): Config | undefined;
   /** The hosts that another role is for. */
   hostsOf(role: Role): readonly HostSpec[];
   /** The hosts that leave and that another role was for. */

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { HostSpec } from '../plan/plan.ts';
 import type { Layout } from '../roles/context.ts';
 import { type Generated, SecretReference } from '../roles/secret.ts';
+import { NAME, NAME_WANTED } from '../roles/value.ts';
 import { Rollout, SiteWindow } from './rollout.ts';
 
 /** What cluster.yaml says, complete and checked. Secrets are references still. */
@@ -21,12 +22,7 @@ export interface Cluster extends Omit<Layout, 'cluster' | 'hosts' | 'sites'> {
 export type ClusterHost = Omit<HostSpec, 'index'>;
 
 // Names stand in shell commands, file names, DNS names and workflow ids: none of them may need quoting.
-const name = z
-  .string()
-  .regex(
-    /^[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?$/,
-    'wants a name of lower-case letters, digits and dashes that begins with a letter, 31 characters at most',
-  );
+const name = z.string().regex(NAME, NAME_WANTED);
 
 const Site = z.strictObject({
   timezone: z

@@ -1,17 +1,5 @@
 import * as z from 'zod';
-
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-/** Timers may be that long, and people's patience is shorter. */
-const MOST_DAYS = 30;
-
-const DURATION = 'wants a duration such as 90s, 5m, 24h or 2d';
-
-/** In the parsed spec milliseconds. */
-const duration = z
-  .string(DURATION)
-  .regex(/^[1-9]\d{0,7}[smhd]$/, DURATION)
-  .refine((text) => milliseconds(text) <= MOST_DAYS * 86_400_000, `is too long: wants at most ${MOST_DAYS}d`)
-  .transform(milliseconds);
+import { duration } from '../roles/duration.ts';
 
 const AMOUNT = 'wants a whole number of at least 1, or a percentage from 1% to 100% such as 25%';
 const BUDGET = 'wants a whole number, or a percentage from 0% to 100% such as 10%';
@@ -97,7 +85,3 @@ export const SiteWindow = z.strictObject({
     'When it closes. A time before `from` is one of the next day; the same as `from` is a whole day and night.',
   ),
 });
-
-function milliseconds(text: string): number {
-  return Number.parseInt(text, 10) * (UNITS[text.at(-1) ?? ''] ?? 1_000);
-}

@@ -175,9 +175,14 @@ function joined(content: Text): Text {
 
 /** Named by what they hold, so that commands can be joined without renaming. */
 function nameOf(variable: Variable): string {
-  if ('secret' in variable) return `fw_${variable.secret.replaceAll(/\W/g, '_')}_${variable.encoding}`;
-  return `fw_digest_${createHash('sha256').update(JSON.stringify(variable.digest)).digest('hex').slice(0, 12)}`;
+  if ('digest' in variable) return `fw_digest_${hash(JSON.stringify(variable.digest))}`;
+  const { secret, encoding } = variable;
+  // Names that differ in nothing but what cannot stand in a variable's name must not become one variable.
+  const told = /^[A-Za-z0-9.]+$/.test(secret) ? secret : `${secret}_${hash(secret)}`;
+  return `fw_${told.replaceAll(/\W/g, '_')}_${encoding}`;
 }
+
+const hash = (content: string) => createHash('sha256').update(content).digest('hex').slice(0, 12);
 
 function merge(merged: string, variables: readonly (Command['variables'] | undefined)[]): Command {
   const all = Object.assign({}, ...variables) as Record<string, Variable>;

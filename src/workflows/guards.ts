@@ -91,11 +91,12 @@ export async function serves(
 ): Promise<Failed | undefined> {
   const { operation, args, secrets, timeout = check.timeout } = check.guard ?? check;
   const asked = { ...check, operation, args, secrets, timeout: limit ? Math.min(timeout, DOUBT) : timeout };
-  const call = { host, type: 'host.gate', stages: [{ ...asked, id: `${check.id}.gate` }] };
+  const id = isAskedBeside(input, check, operation) ? check.id : operation;
+  const call = { host, type: 'host.gate', stages: [{ ...asked, id: `${check.id}.gate` }], id: `${id} (gate)` };
   const patience = new Patience(input.patience);
   for (;;) {
     try {
-      await converged(input, account, { ...call, does: `wait for ${operation}`, id: `${operation} (gate)` });
+      await converged(input, account, { ...call, does: `wait for ${operation}` });
       return undefined;
     } catch (error) {
       const failed = failureOf(error, `gate ${operation} on ${host.name}`);
@@ -104,6 +105,13 @@ export async function serves(
       await sleep(wait, { summary: clipped(`${host.name}: ask again after ${failed.type}`, 60) });
     }
   }
+}
+
+/** Whether a host may be asked the same of another check at the same time, as where it has several services of one role. */
+function isAskedBeside({ stages }: SiteInput, check: PlacedStage, operation: string): boolean {
+  return stages.some(
+    (other) => other.id !== check.id && other.spare !== undefined && (other.guard ?? other).operation === operation,
+  );
 }
 
 /** Those of the named hosts that do not serve. */

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
+import { container } from '../../src/roles/container/index.ts';
 import { dns } from '../../src/roles/dns/index.ts';
 import { docker } from '../../src/roles/docker/index.ts';
 import { tables } from '../../src/roles/operation.ts';
 import type { Role } from '../../src/roles/role.ts';
+import { script } from '../../src/roles/script/index.ts';
 import { system } from '../../src/roles/system/index.ts';
 import { wireguard } from '../../src/roles/wireguard/index.ts';
 import { commandsOf, contextOf, hostAt } from '../applied.ts';
@@ -18,6 +20,21 @@ const steps = [
   ...stepsOf(docker, {}),
   ...stepsOf(wireguard, {}),
   ...stepsOf(dns, {}),
+  ...stepsOf(script, {
+    it: { check: "test 'x'", apply: 'a; b', undo: 'c', env: { S: { env: 'S' } } },
+    that: { check: 'c' },
+  }),
+  ...stepsOf(container, {
+    plain: {
+      image: 'x',
+      env: { S: { env: 'S' }, T: "it's" },
+      files: { '/etc/x': "a\n'b'" },
+      volumes: { '/data': 'data' },
+    },
+    http: { image: 'x', health: { http: { port: 80, path: '/?a=b&c' } } },
+    tcp: { image: 'x', health: { tcp: 80 } },
+    command: { image: 'x', command: ['a', "b's"], health: { command: ['sh', '-c', 'a && b'] } },
+  }),
 ];
 
 test.each(steps)('$operation is a command that a POSIX shell can read', ({ commands }) => {
@@ -37,7 +54,7 @@ function stepsOf<Config>(role: Role<Config>, section: object) {
     role,
     section,
     hosts,
-    role === (dns as unknown) ? [docker as Role] : [],
+    [dns, container].includes(role as never) ? [docker as Role] : [],
     records,
   );
   return role.stages(config, context).map((stage) => {

@@ -279,6 +279,23 @@ it('disturbs no two hosts at once of which only one can be spared, though they s
   });
 }, 60_000);
 
+it('asks a host of two services of one kind at the same time', async () => {
+  await withWorker(machines, async (queue) => {
+    const plan = guarded('twins', { patience: {} });
+    const second = {
+      ...plan.stages.find(({ operation }) => operation === 'db.healthy')!,
+      id: '09-db.healthy',
+      lane: 99,
+    };
+    const segments = [...plan.segments, { scope: 'cluster', stages: [second.id] } as const];
+    const twins = { ...plan, stages: [...plan.stages, second], segments };
+    const first = await outcome(await start(queue, twins));
+    for (const name of names) machines.of(name).remove('srv/pkg');
+    const handle = await start(queue, twins, { revision: 2, facts: { ...first.facts, 'db.role': { vm1: 'PRIMARY' } } });
+    expect(await outcome(handle)).toMatchObject({ state: 'done', changed: 4 });
+  });
+}, 60_000);
+
 it('stops before the next host is disturbed where the last one does not serve again', async () => {
   await withWorker(machines, async (queue) => {
     const first = await outcome(await start(queue, guarded('ill')));

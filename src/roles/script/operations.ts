@@ -1,0 +1,63 @@
+import * as z from 'zod';
+import type { HostSpec } from '../../plan/plan.ts';
+import { type Command, type Output, script, sh, words } from '../../ssh/command.ts';
+import { lastLine } from '../container.ts';
+import { no, operation, unknown, type Verdict, yes } from '../operation.ts';
+import { Given, textOf } from '../value.ts';
+
+const Check = z.object({
+  name: z.string(),
+  check: z.string(),
+  env: z.record(z.string(), Given),
+});
+
+/** A script as its operations get it. */
+export const Script = Check.extend({ apply: z.string(), undo: z.string().nullable() });
+export type Script = z.infer<typeof Script>;
+
+/** Seconds for a look. */
+const PATIENCE = 30;
+/** Of `timeout`, which gave it up. */
+const GIVEN_UP = 124;
+
+/** What the check asks for, and apply brings about. */
+export const run = operation('script.run', Script, {
+  publishes: [],
+  // Of a script without one nobody asks.
+  undo: (host, { undo, env }) => (undo === null ? sh`:` : script(running(host, env, undo))),
+  probe: (host, args) => looking(host, args),
+  judge: (output, _, args) => judgeCheck(output, args),
+  apply: (host, { apply, env }) => script(running(host, env, apply)),
+});
+
+/** What the check asks for, where nobody says how to bring it about. */
+export const holds = operation('script.holds', Check, {
+  kind: 'check',
+  publishes: [],
+  probe: (host, args) => looking(host, args),
+  judge: (output, _, args) => judgeCheck(output, args),
+});
+
+/** Values go in by the environment: in arguments everybody on the host would see them. */
+function running(host: HostSpec, env: Script['env'], text: string, limit: readonly (string | number)[] = []): Command {
+  const own = { FARWEAVE_HOST: host.name, FARWEAVE_SITE: host.site };
+  const exports = Object.entries({ ...own, ...env })
+    .map(([name, value]) => sh`export ${name}=${words(textOf(value))}`)
+    .reduce(
+      (all, one) => sh`${all}
+${one}`,
+    );
+  return sh`( ${exports}
+cd /
+exec ${[...limit, 'sh']} -ec ${text} ) < /dev/null`;
+}
+
+const looking = (host: HostSpec, { env, check }: z.infer<typeof Check>) =>
+  running(host, env, check, ['timeout', PATIENCE]);
+
+/** Above 125 nobody comes here: that is "not known" for every question. */
+function judgeCheck({ exitCode, stdout, stderr }: Output, { name }: Pick<Script, 'name'>): Verdict {
+  if (exitCode === 0) return yes();
+  if (exitCode === GIVEN_UP) return unknown(`the check of ${name} gave no answer within ${PATIENCE} s`);
+  return no(lastLine(stderr) || lastLine(stdout) || `exit code ${exitCode}`, `exit code 0 of the check of ${name}`);
+}

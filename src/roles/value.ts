@@ -1,0 +1,79 @@
+import * as z from 'zod';
+import { secret, type Text } from '../ssh/command.ts';
+import { type Generated, SecretReference } from './secret.ts';
+
+/** Of services and of scripts: a short word that can stand in names of files, containers and DNS. */
+export const NAME = /^[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?$/;
+export const NAME_WANTED =
+  'wants a name of lower-case letters, digits and dashes that begins with a letter, 31 characters at most';
+
+/** What is given to somebody else's program: in the open, or a secret that the spec only names. */
+export const Value = z
+  .union(
+    [
+      z.string().max(32_768),
+      z.number(),
+      z.boolean(),
+      ...SecretReference.options,
+      z.strictObject({
+        generated: z
+          .string()
+          .regex(NAME, NAME_WANTED)
+          .describe(
+            'Name of a secret that is made once (32 letters and digits) and kept with the cluster. It is the same one wherever this name stands.',
+          ),
+      }),
+    ],
+    'wants a text, a number, true or false, a secret by reference such as { env: NAME }, or one that is made: { generated: NAME }',
+  )
+  .describe('A value, a secret by reference, or { generated: NAME }.');
+
+export type Value = z.infer<typeof Value>;
+
+const environmentKey = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'wants a name of letters, digits and _')
+  .refine((name) => !name.startsWith('FARWEAVE_'), 'is taken: FARWEAVE_ is for what Farweave itself says');
+
+/** Environment variables by their names. */
+export const Environment = z.record(environmentKey, Value).default({});
+
+/** A value as it stands in a plan: a secret is a name there. */
+export const Given = z.union([z.string(), z.object({ secret: z.string() })]);
+export type Given = z.infer<typeof Given>;
+
+/** Values as they stand in a plan. `owner` makes names of secrets: `container.web`. */
+export function given(owner: string, values: Readonly<Record<string, Value>>): Record<string, Given> {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => {
+      const name = secretName(owner, key, value);
+      return [key, name === undefined ? String(value) : { secret: name }];
+    }),
+  );
+}
+
+/** Where the secrets among some values come from. */
+export function origins(
+  owner: string,
+  values: Readonly<Record<string, Value>>,
+): Readonly<Record<string, SecretReference | Generated>> {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([key, value]) => {
+      const name = secretName(owner, key, value);
+      if (name === undefined || typeof value !== 'object') return [];
+      return [[name, 'generated' in value ? { generate: { length: 32, alphabet: 'alphanumeric' } } : value] as const];
+    }),
+  );
+}
+
+/** The text of a value, with the secret in its place. */
+export const textOf = (value: Given): Text => [typeof value === 'string' ? value : secret(value.secret)];
+
+/** The secrets that some values name. */
+export const secretsIn = (values: Readonly<Record<string, Given>>): readonly string[] =>
+  Object.values(values).flatMap((value) => (typeof value === 'string' ? [] : [value.secret]));
+
+function secretName(owner: string, key: string, value: Value): string | undefined {
+  if (typeof value !== 'object') return undefined;
+  return 'generated' in value ? `generated.${value.generated}` : `${owner}.${key}`;
+}
