@@ -33,6 +33,8 @@ interface Common<Args, Fact extends string> {
   readonly brief?: boolean;
   /** Milliseconds; two minutes unless told. */
   readonly timeout?: number;
+  /** It ceases to hold by itself as time passes: that it does not is no drift. */
+  readonly fades?: true;
   /** Read-only. Exit codes of 126 and above mean `unknown`, never "no". */
   probe(host: HostSpec, args: Args, facts: Table<Fact>): Question;
   judge(output: Output, host: HostSpec, args: Args, facts: Table<Fact>): Verdict;

@@ -46,7 +46,7 @@ export function holderOf(
   { plan: { purpose } }: { readonly plan: Pick<ApplyRequest['plan'], 'purpose'> },
 ): RunningRollout | undefined {
   if (!rollout || rollout.purpose === 'verify' || rollout.followUp) return undefined;
-  return rollout.stuck && purpose === 'apply' ? undefined : rollout;
+  return (rollout.stuck || rollout.repair) && purpose === 'apply' ? undefined : rollout;
 }
 
 /** Gives the hosts that are to come along again. */
@@ -110,7 +110,7 @@ export function admitRollback(
   { revision }: Pick<ClusterControls['rollbackTo'], 'revision'> = {},
 ): Revision {
   const { rollout, revisions = [], knowledge } = state;
-  if (rollout && rollout.purpose !== 'verify' && !rollout.followUp)
+  if (rollout && rollout.purpose !== 'verify' && !rollout.followUp && !rollout.repair)
     throw refused('RolloutRunning', holding(name, rollout));
   const kept = revisions.filter((each) => each.kept && each.state !== undefined);
   const wanted = revision === undefined ? earlier(state)[0] : kept.find((each) => each.revision === revision);

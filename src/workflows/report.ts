@@ -14,7 +14,7 @@ interface Attributes {
   readonly cluster?: string;
   readonly site?: string;
   readonly revision?: number;
-  readonly state?: RolloutState | 'idle';
+  readonly state?: RolloutState | 'idle' | 'drifted' | 'clean';
   readonly parked?: number;
 }
 
