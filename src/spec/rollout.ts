@@ -7,7 +7,7 @@ const MOST_DAYS = 30;
 const DURATION = 'wants a duration such as 90s, 5m, 24h or 2d';
 
 /** In the parsed spec milliseconds. */
-const duration = z
+export const duration = z
   .string(DURATION)
   .regex(/^[1-9]\d{0,7}[smhd]$/, DURATION)
   .refine((text) => milliseconds(text) <= MOST_DAYS * 86_400_000, `is too long: wants at most ${MOST_DAYS}d`)

@@ -47,7 +47,9 @@ function groundOf(name: string, memory: Memory, digest: string): Packed<Ground> 
 }
 
 /** Remembers what a look has found, and makes an event of it only where the one before had found something else. */
-function heed(memory: Memory, { drift, since, by }: DriftReport, measure: Measure): void {
-  if ('skipped' in measure || measure.since !== since || measure.revision !== drift?.revision) return;
-  memory.become({ ...memory.state, drift }, news(memory.state.drift, drift), by);
+function heed(memory: Memory, report: DriftReport | undefined, measure: Measure): void {
+  // It might be whatever somebody has typed.
+  const { drift, since, by } = report ?? ({} as Partial<DriftReport>);
+  if (!drift || 'skipped' in measure || measure.since !== since || measure.revision !== drift.revision) return;
+  memory.become({ ...memory.state, drift }, news(memory.state.drift, drift), by ?? 'somebody');
 }
