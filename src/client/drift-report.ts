@@ -10,7 +10,8 @@ const CELL = 48;
 const COLORS = { operator: 'yellow', person: 'red', nobody: 'dim' } as const;
 
 /** What differs, host by host, and who is to do what about it. */
-export function driftLines({ asked, revision, differences, more, clean }: DriftResult, look: Look): readonly string[] {
+export function driftLines(result: DriftResult, look: Look, self = 'farweave'): readonly string[] {
+  const { asked, revision, differences, more, clean } = result;
   const style = styling(look);
   const hosts = count(asked, 'host');
   if (differences.length === 0)
@@ -27,26 +28,29 @@ export function driftLines({ asked, revision, differences, more, clean }: DriftR
   const mended = due.filter(({ repairable }) => repairable).length;
   const summary = clean
     ? `No drift that anybody has to act on: ${hosts} asked, measured by revision ${revision}.`
-    : `${count(due.length + (more ?? 0), 'difference')} on ${count(where, 'host')}, measured by revision ${revision}; a repair mends ${mended}.`;
+    : `${more ? 'at least ' : ''}${count(due.length, 'difference')} on ${count(where, 'host')}, measured by revision ${revision}; a repair mends ${mended}.`;
   return [
     ...table([['HOST', 'STEP', 'IS', 'WANTED', 'WHO ACTS'].map((head) => style('bold', head)), ...rows]),
     ...(more ? [`and ${more} more`] : []),
     '',
-    ...todoLines(differences, style),
+    ...todoLines(differences, style, self),
     '',
     summary,
   ];
 }
 
 /** What to do, with the hosts that it is about; what is most pressing first. */
-function todoLines(differences: readonly Difference[], style: Style): readonly string[] {
+function todoLines(differences: readonly Difference[], style: Style, self: string): readonly string[] {
   const groups = [...Map.groupBy(differences, ({ act, todo }) => `${act}\n${todo}`).values()];
   const order = Object.keys(COLORS);
   const sorted = groups.toSorted(([a], [b]) => order.indexOf(a!.act) - order.indexOf(b!.act));
   return table(
     sorted.map((group) => {
       const { act, todo } = group[0]!;
-      return [style(COLORS[act], act), `${printable(todo)}  (${listed([...new Set(group.map(({ host }) => host))])})`];
+      return [
+        style(COLORS[act], act),
+        `${printable(todo).replace(/(?<![\w./-])farweave (?=[a-z])/, `${self} `)}  (${listed([...new Set(group.map(({ host }) => host))])})`,
+      ];
     }),
   );
 }

@@ -69,7 +69,7 @@ describe('who acts on a difference', () => {
 
   it('is told what cannot be taken back', () => {
     const [only] = weighed(hosts, [found('vm1', 'a.b', { irreversible: 'it may hold data' })], new Set());
-    expect(only!.todo).toBe('repair it, which cannot be taken back: it may hold data');
+    expect(only!.todo).toBe('farweave drift --repair, which cannot be taken back: it may hold data');
   });
 });
 

@@ -89,21 +89,23 @@ function weigh(
   if (!stage) return person(hint ?? 'see what is wrong with it');
   if (is === 'unknown')
     return changed.has(host) ? nobody('known once the rest is repaired') : person('see why it cannot be told');
-  if (stage.kind === 'preflight') return person('no rollout begins before it is put right');
+  if (stage.kind === 'preflight') return person('put it right: no rollout begins before');
   if (stage.kind === 'check') return isWhole ? person('see what is wrong there') : nobody('follows from what differs');
   const final = stage.irreversible === undefined ? '' : `, which cannot be taken back: ${stage.irreversible}`;
-  return { ...what, act: 'operator', todo: `repair it${final}`, repairable: true };
+  return { ...what, act: 'operator', todo: `farweave drift --repair${final}`, repairable: true };
 }
 
 /** Hosts that the last apply has left out are not asked. */
 function leftOut([host, parked]: readonly [string, ParkedHost]): Difference {
   const { type, message } = parked;
   const what = { host, now: `parked: ${type}, ${clip(message)}`, wanted: 'to take part', repairable: false };
-  if (isQuestion(parked)) return { ...what, act: 'person', todo: 'say whether its key is right' };
-  if (type === SKIPPED) return { ...what, act: 'nobody', todo: 'somebody has left it out' };
+  if (isQuestion(parked))
+    return { ...what, act: 'person', todo: `farweave hostkeys accept ${host}, if that is its key` };
+  if (type === SKIPPED)
+    return { ...what, act: 'nobody', todo: `left out by somebody; farweave revisit ${host} takes it along` };
   if (type === 'Unreachable' || parked.acceptedKey !== undefined)
     return { ...what, act: 'nobody', todo: 'brought along as soon as it answers' };
-  return { ...what, act: 'person', todo: 'put it right, then try it again' };
+  return { ...what, act: 'person', todo: `put it right, then farweave revisit ${host}` };
 }
 
 /** Hosts that a cluster remembers, and lines of each. */

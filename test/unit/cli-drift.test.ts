@@ -10,7 +10,7 @@ const differs = (host: string, act: Difference['act'], more: Partial<Difference>
   now: 'another configuration',
   wanted: 'a Docker that runs with the configuration of the spec',
   act,
-  todo: act === 'operator' ? 'repair it' : 'see what is wrong with it',
+  todo: act === 'operator' ? 'farweave drift --repair' : 'see what is wrong with it',
   repairable: act === 'operator',
   ...more,
 });
@@ -27,13 +27,13 @@ const result = (differences: readonly Difference[], more: Partial<DriftResult> =
 it('tells of drift host by host, and who is to do what about it', () => {
   const unreachable = { operation: undefined, now: 'Unreachable: \u001b[2Jno route', wanted: 'an answer' };
   const all = [differs('vm0', 'operator'), differs('vm1', 'operator'), differs('vm2', 'person', unreachable as never)];
-  expect(driftLines(result(all), PLAIN).join('\n')).toBe(`\
+  expect(driftLines(result(all), PLAIN, 'farweave -f x.yaml').join('\n')).toBe(`\
 HOST  STEP              IS                     WANTED                                            WHO ACTS
 vm0   docker.configure  another configuration  a Docker that runs with the configuration of th…  operator
 vm1   docker.configure  another configuration  a Docker that runs with the configuration of th…  operator
 vm2   -                 Unreachable: no route  an answer                                         person
 
-operator  repair it  (vm0, vm1)
+operator  farweave -f x.yaml drift --repair  (vm0, vm1)
 person    see what is wrong with it  (vm2)
 
 3 differences on 3 hosts, measured by revision 3; a repair mends 2.`);

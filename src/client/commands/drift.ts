@@ -91,7 +91,7 @@ async function look(at: At, options: Options): Promise<number> {
 /** Opens the rollout. Without somebody's yes it waits, and nobody need wait with it. */
 async function mend(at: At, farweave: Farweave, result: DriftResult, { yes, reason }: Options): Promise<number> {
   const { cluster } = result;
-  if (!at.global.json) at.io.out.write(`${driftLines(result, at.io).join('\n')}\n`);
+  if (!at.global.json) at.io.out.write(`${driftLines(result, at.io, at.self).join('\n')}\n`);
   const asked = { ...(yes && { approved: true }), ...(reason && { reason }) };
   const { said, rollout } = await waiting(at.io, 'Beginning the repair', () => repair(farweave, cluster, asked));
   const { revision, workflowId } = rollout!;
@@ -109,8 +109,8 @@ async function mend(at: At, farweave: Farweave, result: DriftResult, { yes, reas
 }
 
 function lines({ io, self }: At, result: DriftResult, options: Options): readonly string[] {
-  const { clean, differences } = result;
-  const told = driftLines(result, io);
-  if (options.repair) return [...told, clean ? 'Nothing to repair.' : 'Nothing of it is mended by a rollout.'];
-  return differences.some(({ repairable }) => repairable) ? [...told, '', `Next    ${self} drift --repair`] : told;
+  const { clean } = result;
+  const told = driftLines(result, io, self);
+  if (!options.repair) return told;
+  return [...told, clean ? 'Nothing to repair.' : 'Nothing of it is mended by a rollout.'];
 }
