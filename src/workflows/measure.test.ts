@@ -81,6 +81,11 @@ describe('a repair', () => {
       admit({ queued: { digest: 'd5', by: 'ada', at: '', hosts: 1 } }),
       'an apply by ada waits for its turn: it comes first',
     ],
+    [
+      'before a change of hosts',
+      admit({ requests: [{ id: 'h1', by: 'bob', state: 'waiting' }] } as never),
+      'a change of hosts by bob waits',
+    ],
     ['of what nobody has found', admit({ drift: undefined } as never), 'no drift of demo is known'],
     ['of nothing', admit({ drift: { ...drift, clean: true } }), 'no drift of demo is known'],
     [

@@ -28,9 +28,11 @@ function lastMade({
 
 /** Gives the digest of the plan that is to be carried out once more. It comes after whatever runs or waits. */
 export function admitRepair(name: string, state: ClusterState): string {
-  const { rollout, queued, drift, last } = state;
+  const { rollout, queued, drift, last, requests = [] } = state;
   if (rollout) throw refused('RolloutRunning', holding(name, rollout));
   if (queued) throw refused('RolloutRunning', `an apply by ${queued.by} waits for its turn: it comes first`);
+  const first = requests.find((request) => request.state === 'waiting' || request.state === 'planning');
+  if (first) throw refused('RolloutRunning', `a change of hosts by ${first.by} waits for its turn: it comes first`);
   if (!drift || drift.clean)
     throw refused('InvalidRequest', `no drift of ${name} is known: farweave drift looks for it`);
   if (drift.repairable === 0)
