@@ -14,7 +14,7 @@ it('names what somebody has changed on the hosts, and mends it', { timeout: 300_
   expect(await onDemo('drift')).toMatchObject({ exitCode: 0, output: expect.stringContaining('No drift: 3 hosts') });
 
   await on(0, 'docker stop nodebb');
-  await on(0, 'sed -i \'s/{/{ "debug": true,/\' /etc/docker/daemon.json');
+  await on(0, "echo '# tried something' >> /etc/wireguard/fw0.conf");
   await on(1, 'DEBIAN_FRONTEND=noninteractive apt-get -q -y purge bind9-host');
   await on(2, 'ip route delete 10.200.0.0/16 dev fw0');
 
@@ -24,7 +24,7 @@ it('names what somebody has changed on the hosts, and mends it', { timeout: 300_
   expect(clean).toBe(false);
   const due = differences.filter(({ act }) => act !== 'nobody');
   expect(due.map(({ host, operation, now }) => `${host} ${operation}: ${now}`)).toEqual([
-    'vm0 docker.configure: another configuration',
+    'vm0 wireguard.join: another configuration',
     'vm0 nodebb.start: exited',
     'vm1 dns.install: without bind9-host',
     'vm2 wireguard.join: no route into the mesh',
