@@ -62,6 +62,8 @@ export interface Finding {
   readonly wanted?: string;
   readonly why?: string;
   readonly commands?: string;
+  /** It is so because time has passed: nobody's doing. */
+  readonly fades?: true;
   readonly facts?: Readonly<Record<string, string>>;
 }
 
@@ -162,6 +164,13 @@ export type AwaitHosts = (asked: {
   /** What the access to the hosts needs. */
   readonly sealed: Sealed;
 }) => Promise<readonly string[]>;
+
+/** Asks another workflow by a query, which leaves nothing in its history. Gives what it answers; fails where there is none. */
+export type AskWorkflow = (asked: {
+  readonly workflowId: string;
+  readonly query: string;
+  readonly args: readonly Json[];
+}) => Promise<unknown>;
 
 /** What the reader of a failure can do about it. */
 export type FailureType =

@@ -3,10 +3,12 @@ import { OTHERS, RELEASED, withdrawalOf } from '../plan/plan.ts';
 import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Connect } from '../ssh/host.ts';
+import { askWorkflow } from './ask-workflow.ts';
 import { createAwait } from './await-hosts.ts';
 import type {
   Activity,
   AskWindows,
+  AskWorkflow,
   AwaitHosts,
   CheckChange,
   GenerateSecrets,
@@ -34,7 +36,7 @@ export interface Dependencies {
 }
 
 type HostActivity = Activity | Survey | Settle | Recall | AwaitHosts | Greet;
-type ClusterActivity = GenerateSecrets | AskWindows | PlanChange | CheckChange;
+type ClusterActivity = GenerateSecrets | AskWindows | AskWorkflow | PlanChange | CheckChange;
 
 /** Every operation is an activity type of its own, so that the Web UI and a search of the code speak of the same thing. */
 export function createActivities({
@@ -69,6 +71,7 @@ export function createActivities({
     'cluster.check': changes.check,
     'secrets.generate': createGenerate(vault),
     'site.windows': askWindows,
+    'workflow.ask': askWorkflow,
     // Without it the SDK retries for ever, in the hope that another worker knows the type.
     default: () => {
       const message = `no worker here knows ${Context.current().info.activityType}`;

@@ -188,6 +188,7 @@ function found(visit: Visit, state: State | Withdrawal, verdict: Verdict, explai
     now: visit.redact(now),
     wanted: visit.redact(wanted),
     ...told,
+    ...('operation' in state && state.operation.fades && { fades: true as const }),
     ...(commands !== undefined && { commands }),
   };
 }

@@ -8,6 +8,7 @@ import { addControl } from './commands/control.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDestroy } from './commands/destroy.ts';
 import { addDev } from './commands/dev.ts';
+import { addDrift } from './commands/drift.ts';
 import { addEvents } from './commands/events.ts';
 import { addHost } from './commands/host.ts';
 import { addHostkeys } from './commands/hostkeys.ts';
@@ -38,6 +39,7 @@ Exit codes:
   1    the rollout or a verification failed, is paused on a failure, or was refused
   2    the command line, cluster.yaml or a secret is wrong; nothing was touched
   3    Temporal or its workers could not be reached or started
+  4    farweave drift has found something that differs
   130  interrupted; a rollout that had begun goes on (farweave watch)
 
 Environment:
@@ -60,6 +62,7 @@ const COMMANDS = [
   addEvents,
   addWatch,
   addVerify,
+  addDrift,
   addControl,
   addRevisit,
   addRevisions,

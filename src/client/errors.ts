@@ -7,6 +7,8 @@ export const EXIT = {
   badInput: 2,
   /** Temporal, or a worker, could not be reached or started. */
   unreachable: 3,
+  /** Hosts are not as they were rolled out. */
+  drift: 4,
   interrupted: 130,
 } as const;
 

@@ -35,6 +35,7 @@ export { resolveSecrets, SecretsError } from '../spec/secrets.ts';
 export { Changes, changeLine, type StepChange } from './changes.ts';
 export { type ConnectOptions, connect, type Farweave } from './connection.ts';
 export { type Controlled, control } from './control.ts';
+export { type DriftSchedule, drift, driftSchedule, scheduleDrift, unschedule } from './drift.ts';
 export { Failure } from './errors.ts';
 export type { Followed, FollowOptions } from './follow.ts';
 export {
@@ -48,7 +49,7 @@ export {
   withdrawHost,
 } from './hosts.ts';
 export { latestRevision, status } from './remembered.ts';
-export { acceptHostKey, followUp, rollbackTo, withdraw } from './requests.ts';
+export { acceptHostKey, followUp, repair, rollbackTo, withdraw } from './requests.ts';
 export type { Running, View } from './view.ts';
 export { whoAmI } from './who.ts';
 

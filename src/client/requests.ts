@@ -21,6 +21,10 @@ export const rollbackTo = (farweave: Farweave, cluster: string, asked: Asked<'ro
 export const withdraw = (farweave: Farweave, cluster: string, asked: Asked<'withdraw'> = {}) =>
   ask(farweave, cluster, 'withdraw', asked);
 
+/** Carries out the last plan once more, where drift was found. Unless `approved` it waits for an approval. Rejects with a `Failure` where a rollout runs or waits, or no drift is known. */
+export const repair = (farweave: Farweave, cluster: string, asked: Asked<'repair'> = {}) =>
+  ask(farweave, cluster, 'repair', asked);
+
 async function ask<Name extends keyof ClusterControls>(
   { client }: Farweave,
   cluster: string,

@@ -13,6 +13,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   run: 'apply',
   rollout: 'apply',
   diff: 'plan --check',
+  repair: 'drift --repair',
   check: 'validate',
   history: 'events',
   log: 'events',

@@ -35,6 +35,8 @@ interface Common<Args, Fact extends string> {
   readonly timeout?: number;
   /** Milliseconds between two looks at a state that is waited for; two seconds unless told. */
   interval?(args: Args): number;
+  /** It ceases to hold by itself as time passes: that it does not is no drift. */
+  readonly fades?: true;
   /** Read-only. Exit codes of 126 and above mean `unknown`, never "no". */
   probe(host: HostSpec, args: Args, facts: Table<Fact>): Question;
   judge(output: Output, host: HostSpec, args: Args, facts: Table<Fact>): Verdict;

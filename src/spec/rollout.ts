@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { duration } from '../roles/duration.ts';
 
+export { duration };
+
 const AMOUNT = 'wants a whole number of at least 1, or a percentage from 1% to 100% such as 25%';
 const BUDGET = 'wants a whole number, or a percentage from 0% to 100% such as 10%';
 

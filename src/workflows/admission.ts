@@ -48,7 +48,7 @@ export function holderOf(
   { plan: { purpose } }: { readonly plan: Pick<ApplyRequest['plan'], 'purpose'> },
 ): RunningRollout | undefined {
   if (!rollout || rollout.purpose === 'verify' || rollout.followUp) return undefined;
-  return rollout.stuck && purpose !== 'verify' ? undefined : rollout;
+  return (rollout.stuck || rollout.repair) && purpose !== 'verify' ? undefined : rollout;
 }
 
 /** Gives the hosts that are to come along again. */
@@ -112,7 +112,7 @@ export function admitRollback(
   { revision }: Pick<ClusterControls['rollbackTo'], 'revision'> = {},
 ): Revision {
   const { rollout, revisions = [], knowledge } = state;
-  if (rollout && rollout.purpose !== 'verify' && !rollout.followUp)
+  if (rollout && rollout.purpose !== 'verify' && !rollout.followUp && !rollout.repair)
     throw refused('RolloutRunning', holding(name, rollout));
   const kept = revisions.filter((each) => each.kept && each.state !== undefined);
   const wanted = revision === undefined ? earlier(state)[0] : kept.find((each) => each.revision === revision);

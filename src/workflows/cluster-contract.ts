@@ -4,6 +4,7 @@ import type { Packed } from '../plan/pack.ts';
 import type { Facts, Knowledge, Plan } from '../plan/plan.ts';
 import type { Outcome, RolloutState } from './contract.ts';
 import type { ControlReply } from './controls.ts';
+import type { Drift } from './drift-contract.ts';
 import type { Former, HostRequest, Wanted } from './host-contract.ts';
 import type { Moved } from './owner-contract.ts';
 import type { ClusterEvent, Destroyed, Note } from './records.ts';
@@ -55,6 +56,8 @@ export interface ClusterState {
   readonly destroyed?: Destroyed;
   /** It was exported, to go on elsewhere: nothing is rolled out from here. */
   readonly moved?: Moved;
+  /** What the last look has found, since the last apply. */
+  readonly drift?: Drift;
 }
 
 /** What of it is shown: no plans, which no client needs. */
@@ -143,6 +146,8 @@ export interface RunningRollout {
   readonly renamed?: { readonly from: string; readonly to: string };
   /** It erases the data of the hosts that leave. */
   readonly erases?: true;
+  /** It brings back what has drifted: gives way to any apply. */
+  readonly repair?: true;
   /** The last it told of. Missing: not yet. */
   readonly state?: RolloutState;
   /** Paused on a failure, and nobody has decided yet: another plan may take its place. */
@@ -193,6 +198,8 @@ export interface ClusterControls {
   rollbackTo: Note & { readonly revision?: number };
   /** Takes the apply back that waits for its turn. */
   withdraw: Note;
+  /** Carries out the last plan once more, where drift was found. Unless `approved` it changes nothing before somebody agrees. */
+  repair: Note & { readonly approved?: boolean };
 }
 
 export const clusterUpdate = <Name extends keyof ClusterControls>(name: Name) =>

@@ -18,6 +18,7 @@ import {
   rolloutEndedSignal,
   statusQuery,
 } from './contract.ts';
+import { letDrift } from './drift-handlers.ts';
 import { letHostsChange } from './host-handlers.ts';
 import { HostRequests } from './host-requests.ts';
 import { HostTurns } from './host-turns.ts';
@@ -73,6 +74,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
   setHandler(rolloutEndedSignal, (news) => memory.ended(news), { description: 'Sent by a rollout.' });
   letMove(name, memory, () => rollouts.isBeginning);
   letHostsChange(name, memory, new HostRequests(name, memory));
+  letDrift(name, memory, requests, () => rollouts.isBeginning);
 
   const isIdle = () => {
     const { rollout, queued, moved, requests: asked = [] } = memory.state;

@@ -61,7 +61,8 @@ export class Conduct {
   /** Returns when somebody has agreed, where the policy wants that at this point. If nobody has in time, the rollout stops. */
   async approved(point: 'start' | 'rest'): Promise<void> {
     const wishes = this.#wishes;
-    const approval = this.#input.plan.policy?.approval;
+    const { approval: own, plan } = this.#input;
+    const approval = own?.before === point ? own : plan.policy?.approval;
     if (approval?.before !== point || wishes.approved || this.#account.stopped !== undefined) return;
     const until = new Date(Date.now() + approval.expires).toISOString();
     wishes.asks = true;
@@ -69,7 +70,10 @@ export class Conduct {
     this.#bulletin.become('paused', `waits for an approval before ${what}, until ${until}`, { for: 'approval', until });
     await this.#until(() => wishes.approved || this.#account.stopped !== undefined, approval.expires);
     wishes.asks = false;
-    if (wishes.approved || this.#account.stopped !== undefined) return;
+    const { approved } = wishes;
+    // What the plan asks for later is another question.
+    if (approval === own) wishes.approved = false;
+    if (approved || this.#account.stopped !== undefined) return;
     wishes.whole = this.wantsUndo ? 'undo' : 'end';
     this.#account.stopped = `nobody has approved it until ${until}`;
     this.#bulletin.note(this.#account.stopped);

@@ -1,6 +1,6 @@
 import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal } from '@temporalio/workflow';
 import type { Finding, Owner, Sealed } from '../activities/contract.ts';
-import type { Facts, HostSpec, OnFailure, Plan, Stage, Window } from '../plan/plan.ts';
+import type { Facts, HostSpec, OnFailure, Plan, Policy, Stage, Window } from '../plan/plan.ts';
 
 import { rolloutId } from './names.ts';
 import type { ClusterCopy } from './owner-contract.ts';
@@ -9,8 +9,9 @@ import type { Problem } from './records.ts';
 export { SKIPPED } from './attendance.ts';
 export * from './cluster-contract.ts';
 export * from './controls.ts';
+export * from './drift-contract.ts';
 export * from './host-contract.ts';
-export { clusterId, lookId, recallId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
+export { clusterId, driftId, lookId, recallId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
 export * from './owner-contract.ts';
 export type { ClusterEvent, Note, Problem } from './records.ts';
 
@@ -36,6 +37,8 @@ export interface RolloutInput {
   readonly reportTo?: string;
   /** The cluster workflow takes notes of what people do to the rollout. Missing: it is of a time before that. */
   readonly notes?: true;
+  /** Somebody must agree, whatever the plan says. */
+  readonly approval?: NonNullable<Policy['approval']>;
   /** Whose the hosts become. Missing in older rollouts and in verifications: then nobody asks. */
   readonly owner?: Owner;
   /** What a copy of the cluster holds besides what the rollout knows; secrets that it does not need. */

@@ -1,4 +1,5 @@
 export { cluster } from './cluster.ts';
+export { drift, driftPart } from './drift.ts';
 export { look } from './look.ts';
 export { recall } from './recall.ts';
 export { rollout } from './rollout.ts';

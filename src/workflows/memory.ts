@@ -53,10 +53,10 @@ export class Memory {
     this.#state = { ...this.#state, owner };
   }
 
-  /** Another state, that no rollout has brought about. */
-  become(state: ClusterState, what: string, by: string): void {
+  /** Another state, that no rollout has brought about. `what`: if it is an event. */
+  become(state: ClusterState, what: string | undefined, by: string): void {
     this.#state = state;
-    this.note(what, by);
+    if (what !== undefined) this.note(what, by);
     this.#show();
   }
 
@@ -191,7 +191,7 @@ export class Memory {
 
   #end(rollout: RunningRollout, outcome: Outcome, parked: ClusterState['parked']): void {
     const { rollout: _, ...rest } = this.#state;
-    const { revision, followUp, purpose } = rollout;
+    const { revision, followUp, purpose, repair } = rollout;
     const { keeps: digest = rollout.digest } = rollout;
     const { facts: _facts, ...last } = outcome;
     if (purpose === 'apply') {
@@ -201,12 +201,13 @@ export class Memory {
         revisions: withEnd(rest.revisions, revision, last.state),
       };
       // A follow-up that has made room is as good as none: its hosts are still waited for.
-      // Nor has one that was to take hosts in or out, and has come to nothing.
+      // Nor is there a repair, or a rollout that was to take hosts in or out, that has come to nothing.
       const isNone =
         (followUp === true && this.#superseded === revision && last.state === 'cancelled') ||
-        (isVoid(outcome) && rest.requests?.some((request) => request.revision === revision) === true);
+        (isVoid(outcome) && (repair || rest.requests?.some((request) => request.revision === revision) === true));
+      const { drift: _drift, ...settled } = known;
       const ended = { ...last, revision, digest, ...(followUp && { followUp }) };
-      const now = isNone ? known : { ...known, last: ended, ...(parked && { parked }) };
+      const now = isNone ? known : { ...settled, last: ended, ...(parked && { parked }) };
       this.#state = membershipAfter(now, rollout, outcome);
     } else this.#state = purpose === 'destroy' ? destroyedAfter(rest, rollout, outcome) : rest;
     const left = last.parked.length > 0 ? `, parked: ${last.parked.join(', ')}` : '';

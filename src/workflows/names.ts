@@ -5,6 +5,9 @@ export const clusterId = (name: string) => `cluster:${name}`;
 export const rolloutId = (name: string, revision: number) => `rollout:${name}:${revision}`;
 /** A look without a change: `plan --check`. */
 export const lookId = (name: string, request: string) => `look:${name}:${request}`;
+/** A look for what is not as it was rolled out, and the schedule of such looks (without a request). */
+export const driftId = (name: string, request?: string) =>
+  ['drift', name, ...(request === undefined ? [] : [request])].join(':');
 /** A look at whose the hosts are, without a change: `cluster adopt --from-hosts`. */
 export const recallId = (name: string, request: string) => `recall:${name}:${request}`;
 

@@ -14,7 +14,7 @@ interface Attributes {
   readonly cluster?: string;
   readonly site?: string;
   readonly revision?: number;
-  readonly state?: RolloutState | 'idle' | 'destroyed';
+  readonly state?: RolloutState | 'idle' | 'destroyed' | 'drifted' | 'clean';
   readonly parked?: number;
 }
 

@@ -2,6 +2,7 @@ import { ApplicationFailure, condition, isCancellation } from '@temporalio/workf
 import type { Packed } from '../plan/pack.ts';
 import { admitFollowUp, admitRollback, holderOf } from './admission.ts';
 import type { ApplyReply, ApplyRequest, ClusterControls, ClusterReply, RunningRollout } from './contract.ts';
+import { admitRepair } from './measure.ts';
 import { isPlanning } from './membership.ts';
 import type { Memory } from './memory.ts';
 import { skipped } from './parked.ts';
@@ -10,6 +11,9 @@ import type { Beginning, Rollouts } from './rollouts.ts';
 /** Who stands for what nobody has asked for. */
 const ITSELF = 'farweave';
 const SOMEBODY = 'somebody';
+
+/** Of a repair: somebody has to agree before it changes anything. */
+const APPROVAL = { before: 'start', expires: 86_400_000 } as const;
 
 /** What a cluster does besides applies: because somebody asks for it, a host answers again, or a turn has come. */
 export class Requests {
@@ -66,6 +70,14 @@ export class Requests {
     const reply = await this.#rollouts.begin({ request, says, goesBackTo: wanted.revision });
     if (others.length > 0) this.#memory.note(`revision ${wanted.revision} did not know ${listed(others)}: left as is`);
     return begun(reply, '', ` with the plan of revision ${wanted.revision}`);
+  }
+
+  async repair({ by = SOMEBODY, reason, approved }: ClusterControls['repair'] = {}): Promise<ClusterReply> {
+    const { state } = this.#memory;
+    const request = this.#again(admitRepair(this.#name, state), by);
+    const says = `repairs the drift of ${listed(Object.keys(state.drift!.hosts))}${because(reason)}`;
+    const repair = { leavesOut: skipped(state), ...(!approved && { approval: APPROVAL }) };
+    return begun(await this.#rollouts.begin({ request, says, repair }));
   }
 
   async withdraw({ by = SOMEBODY, reason }: ClusterControls['withdraw'] = {}): Promise<ClusterReply> {

@@ -16,6 +16,7 @@ import {
   type ApplyReply,
   type ApplyRequest,
   clusterId,
+  type RolloutInput,
   type RunningRollout,
   reportSignal,
   rolloutId,
@@ -46,6 +47,8 @@ export interface Beginning {
   readonly renamed?: RunningRollout['renamed'];
   /** Ids of the requests that it carries out. */
   readonly requests?: readonly string[];
+  /** Of what has drifted: gives way to any apply. */
+  readonly repair?: Pick<RolloutInput, 'approval'> & { readonly leavesOut: readonly string[] };
 }
 
 /** The rollouts of a cluster, one at a time: begins them, and notices when they are gone. */
@@ -94,12 +97,13 @@ export class Rollouts {
   }
 
   async #proceed(beginning: Beginning): Promise<ApplyReply> {
-    const { request, followUp } = beginning;
+    const { request, followUp, repair } = beginning;
     await this.checkUp();
     refuseMoved(this.#name, this.#memory.state);
     admit(this.#name, this.#memory.state, request); // once more: since the validator, another one may have begun
     const running = this.#memory.state.rollout;
-    if (running?.digest === request.digest) {
+    // A repair may wait for somebody to agree: who applies the same plan has.
+    if (running?.digest === request.digest && (repair || !running.repair)) {
       if (!followUp) this.#memory.claimed(request.by);
       return { ...this.#memory.state.rollout!, attached: true };
     }
@@ -111,7 +115,8 @@ export class Rollouts {
     return { ...(await this.#start(beginning)), attached: false };
   }
 
-  async #start({ request, says, followUp, goesBackTo, renamed, requests = [] }: Beginning): Promise<RunningRollout> {
+  async #start(beginning: Beginning): Promise<RunningRollout> {
+    const { request, says, followUp, goesBackTo, renamed, repair, requests = [] } = beginning;
     const { plan, digest, by, after } = request;
     await this.#supersede(by);
     const made = await generate({ secrets: missing(plan, this.#memory) }).catch(unable);
@@ -119,7 +124,7 @@ export class Rollouts {
     const keeps = patched('keep-plans');
     const revision = this.#memory.remember(request, made, renamed);
     const leaving = plan.hosts.filter((host) => host.leaving).map((host) => host.name);
-    const child = await this.#child(request, revision);
+    const child = await this.#child(beginning, revision);
     const running: RunningRollout = {
       revision,
       workflowId: child.workflowId,
@@ -135,6 +140,7 @@ export class Rollouts {
       ...(leaving.length > 0 && { leaving }),
       ...(renamed && { renamed }),
       ...(isErasing(plan) && { erases: true }),
+      ...(repair && { repair: true }),
     };
     this.#memory.carriesOut(requests, revision);
     const what = says ?? `${plan.purpose} of plan ${digest.slice(0, 12)} began`;
@@ -145,18 +151,19 @@ export class Rollouts {
       keeps ? (after?.plan ?? plan) : undefined,
     );
     void this.#watch(revision, child);
-    for (const host of followUp?.leavesOut ?? []) {
+    for (const host of (followUp ?? repair)?.leavesOut ?? []) {
       const note = { host, by, reason: 'it was skipped before' };
       await child.signal(skipSignal, note).catch(() => {}); // it has ended already
     }
     return running;
   }
 
-  async #child(request: Packed<ApplyRequest>, revision: number): Promise<ChildWorkflowHandle<typeof rollout>> {
+  async #child({ request, repair }: Beginning, revision: number): Promise<ChildWorkflowHandle<typeof rollout>> {
     const { plan, digest, by } = request;
     const [name, memory] = [this.#name, this.#memory];
     const workflowId = rolloutId(name, revision);
-    const told = { ...ownership(name, memory, request), reportTo: clusterId(name), notes: true } as const;
+    const approval = repair?.approval && { approval: repair.approval };
+    const told = { ...ownership(name, memory, request), ...approval, reportTo: clusterId(name), notes: true } as const;
     const options = {
       workflowId,
       args: [{ plan, revision, sealed: memory.sealedFor(request), facts: memory.state.facts, ...told }],

@@ -36,7 +36,7 @@ async function look(input: SiteInput, account: Account, host: HostSpec): Promise
 }
 
 /** Once more for a host that does not answer: it may be restarting. More would keep the others waiting. */
-async function patiently(
+export async function patiently(
   input: SiteInput,
   account: Account,
   host: HostSpec,

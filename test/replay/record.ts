@@ -21,6 +21,8 @@ import {
   type ControlReply,
   type Controls,
   clusterId,
+  clusterUpdate,
+  driftId,
   pauseSignal,
   progressQuery,
   resumeSignal,
@@ -93,6 +95,7 @@ await worker.runUntil(async () => {
   await save('look', 'look:old:1');
   await save('cluster', clusterId('old'));
   await led();
+  await drifted();
 });
 machines.remove();
 await rm(state, { recursive: true });
@@ -143,6 +146,29 @@ async function led(): Promise<void> {
   await third.result().catch(() => {});
   await save('ended', rolloutId('led', 3));
   await save('led-cluster', clusterId('led'));
+}
+
+/** Something has changed on a host: a look finds it, and a repair that is approved mends it. */
+async function drifted(): Promise<void> {
+  for (const name of ['vm1', 'vm2']) {
+    machines.of(name).remove('srv');
+    machines.of(name).remove('farweave/owner');
+  }
+  await client.workflow.start('cluster', { workflowId: clusterId('drifted'), taskQueue, args: [{ name: 'drifted' }] });
+  await (await apply(planOf('drifted', hostsOf(2, 1)))).result();
+  machines.of('vm2').remove('srv/net.json');
+  const workflowId = driftId('drifted', '1');
+  await client.workflow.execute('drift', { workflowId, taskQueue, args: [{ cluster: 'drifted', by: 'somebody' }] });
+  await save('drift', workflowId);
+  await client.workflow
+    .getHandle(clusterId('drifted'))
+    .executeUpdate(clusterUpdate('repair'), { args: [{ by: 'somebody' }] });
+  const repair = client.workflow.getHandle(rolloutId('drifted', 2));
+  while ((await repair.query(progressQuery)).waits?.for !== 'approval') await pass(50);
+  await ask(repair, 'approve', { by: 'somebody' });
+  await repair.result();
+  await save('repair', rolloutId('drifted', 2));
+  await save('drifted-cluster', clusterId('drifted'));
 }
 
 async function ask<Name extends Control>(

@@ -72,7 +72,8 @@ export async function applyCluster(at: At, options: Options): Promise<number> {
     refuseMissing(cluster, state, at);
     const made = draft(cluster, state);
     if (options.plan) holdTo(options.plan, made, at);
-    const underWay = state?.rollout?.digest === made.digest;
+    // A repair carries out the same plan, and gives way to somebody who wants it applied.
+    const underWay = state?.rollout?.digest === made.digest && !state.rollout.repair;
     if (options.attach && state?.rollout && !underWay)
       return await accompany(farweave, { cluster: cluster.name, ...state.rollout }, mannerOf(at));
     if (at.io.canAsk && !options.yes && !underWay && !(await agreed(at, made))) return EXIT.failed;

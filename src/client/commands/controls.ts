@@ -50,7 +50,8 @@ export const CONTROLS: readonly ControlCommand[] = [
     name: 'approve',
     summary: 'let a rollout go on that waits for an approval',
     description:
-      'Agrees to what rollout.approval in the cluster file asks for: to begin, or to go on after the first wave. ' +
+      'Agrees to what rollout.approval in the cluster file asks for (to begin, or to go on after the first wave), or to the ' +
+      'repair that farweave drift --repair has opened. ' +
       'farweave watch says what has happened so far, and until when the approval is waited for.',
     examples: [["farweave approve --reason 'the canary has been well for an hour'", 'the reason stands in the events']],
     wants: () => ({ control: 'approve', request: {} }),

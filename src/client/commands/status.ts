@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type ClusterView, told } from '../../workflows/contract.ts';
 import { type At, type Run, teach, withCluster, writeJson } from '../command.ts';
 import type { Farweave } from '../connection.ts';
+import { driftRows } from '../drift-report.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { type Followed, follow } from '../follow.ts';
 import { clock, count, printable, table } from '../format.ts';
@@ -90,6 +91,7 @@ function lines(
     ...requestRows(state, self),
     ...parkedRows(state, io),
     ...lastRows(state),
+    ...driftRows(state, io),
     ...(ui ? [['Web UI', clusterLink(ui, namespace, name)]] : []),
   ];
   return [

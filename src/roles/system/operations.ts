@@ -10,6 +10,7 @@ import { packagesBusy, packagesInstalled, STATE, withPackages } from './packages
  */
 export const quiet = operation('system.quiet', z.object({}), {
   kind: 'check',
+  fades: true,
   timeout: 900_000,
   publishes: [],
   probe: () => sh`if [ -e /run/cloud-init/enabled ] && [ ! -e /run/cloud-init/result.json ]; then
@@ -27,6 +28,7 @@ const INDEXED = `${STATE}/indexed`;
 /** Our own stamp: the files of the index carry the mirror's times. Older than the list of sources counts as old. */
 export const index = operation('system.index', z.object({ hours: z.number() }), {
   timeout: 600_000,
+  fades: true,
   publishes: [],
   // A newer index harms nobody.
   undo: () => sh`:`,
@@ -54,6 +56,7 @@ const PINS = '/run/farweave-preferences';
 
 export const upgrade = operation('system.upgrade', z.object({}), {
   timeout: 3_600_000,
+  fades: true,
   publishes: [],
   // Packages restart the services that they bring, and libc's or systemd's those of others.
   disrupts: true,

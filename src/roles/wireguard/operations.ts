@@ -71,7 +71,8 @@ systemctl daemon-reload`,
     facts,
   ) => sh`if ! ${holds(FILE, tunnel(host, args, facts[PUBLIC_KEY]).file)}; then echo 'another configuration'; fi
 if ! systemctl is-enabled -q ${UNIT} 2>/dev/null; then echo 'not started at boot'; fi
-if ! ${asConfigured(host, args)}; then echo 'no such interface'
+if ! ${asConfigured(host, args)}; then
+  if systemctl is-active -q ${UNIT} && ! ${routed(host, args)}; then echo 'no route into the mesh'; else echo 'no such interface'; fi
 elif ! ${holdsPeers(tunnel(host, args, facts[PUBLIC_KEY]))}; then echo 'other peers'; fi`,
   judge: (output, host, args, facts) =>
     judgeAmiss(output, `${tunnel(host, args, facts[PUBLIC_KEY]).peers.length} peers on ${MESH_INTERFACE}`),
@@ -101,10 +102,13 @@ function asConfigured(host: HostSpec, { network, port }: Mesh) {
   const own = meshAddress(network, host);
   return sh`{ systemctl is-active -q ${UNIT} && [ "$(cat /sys/class/net/${MESH_INTERFACE}/mtu 2>/dev/null)" = ${network.mtu} ] &&
   ip -o -4 addr show dev ${MESH_INTERFACE} | grep -qF ${` ${own}/32 `} &&
-  ip -o -4 route show ${network.range} dev ${MESH_INTERFACE} | grep -qF ${`src ${own}`} &&
+  ${routed(host, { network })} &&
   [ "$(wg show ${MESH_INTERFACE} listen-port)" = ${port} ] &&
   [ "$(wg show ${MESH_INTERFACE} public-key)" = "$(wg pubkey < ${KEY})" ]; }`;
 }
+
+const routed = (host: HostSpec, { network }: Pick<Mesh, 'network'>) =>
+  sh`ip -o -4 route show ${network.range} dev ${MESH_INTERFACE} | grep -qF ${`src ${meshAddress(network, host)}`}`;
 
 function holdsPeers({ peers }: ReturnType<typeof tunnel>) {
   const wanted = peers.map(({ publicKey, subnet }) => `${publicKey}\t${subnet}`).toSorted();

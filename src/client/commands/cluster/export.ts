@@ -6,7 +6,7 @@ import type { ClusterState } from '../../../workflows/contract.ts';
 import { thereAlready, writeClusterFile } from '../../cluster-file.ts';
 import { type At, mustBeKnown, readSpec, stateOf, unknownCluster, withTemporal, writeJson } from '../../command.ts';
 import { EXIT, Failure } from '../../errors.ts';
-import { status } from '../../index.ts';
+import { status, unschedule } from '../../index.ts';
 import { belongings, moveAway, resealed } from '../../moving.ts';
 import { passphrase } from '../../passphrase.ts';
 import { whoAmI } from '../../who.ts';
@@ -48,6 +48,7 @@ export async function exportCluster(at: At, { output, force = false, keep = fals
         if (isRefused && !force) await rm(path, { force: true });
         throw error;
       });
+      await unschedule(farweave, name);
     }
     if (at.global.json) writeJson(at, { cluster: name, revision: state.revision, file: path, moved: !keep });
     else io.out.write(`${told(at, name, state.revision, file, keep).join('\n')}\n`);
