@@ -209,15 +209,3 @@ export const followUpSignal = defineSignal<[ClusterControls['followUp']]>('follo
 /** Answers when the rollout has begun, not when it ends. */
 export const applyUpdate = defineUpdate<ApplyReply, [Packed<ApplyRequest>]>('apply');
 export const statusQuery = defineQuery<ClusterView>('status');
-/** From a rollout: what somebody did to it. */
-export const noteSignal =
-  defineSignal<[{ readonly revision: number; readonly at: string; readonly by?: string; readonly what: string }]>(
-    'note',
-  );
-/** From a rollout that has come to another state. */
-export const rolloutChangedSignal =
-  defineSignal<[{ readonly revision: number; readonly state: RolloutState; readonly stuck: boolean }]>(
-    'rolloutChanged',
-  );
-export const rolloutEndedSignal =
-  defineSignal<[{ readonly revision: number; readonly outcome: Outcome }]>('rolloutEnded');

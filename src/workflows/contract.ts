@@ -12,6 +12,7 @@ export * from './controls.ts';
 export * from './drift-contract.ts';
 export * from './host-contract.ts';
 export { clusterId, driftId, lookId, recallId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
+export * from './news.ts';
 export * from './owner-contract.ts';
 export type { ClusterEvent, Note, Problem } from './records.ts';
 

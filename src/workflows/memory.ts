@@ -41,7 +41,6 @@ export class Memory {
   get state(): ClusterState {
     return this.#state;
   }
-
   /** Without the plans. */
   get view(): ClusterView {
     const { plans: _plans, waiting: _waiting, specs: _specs, fallback: _fallback, ...view } = this.#state;

@@ -1,7 +1,8 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { addHost, exec, type Lab, type LabHost, up } from '../../src/lab/index.ts';
+import { commandsOf } from '../readme.ts';
 import { farweave, type Ran } from './farweave.ts';
 
 let lab: Lab;
@@ -10,17 +11,17 @@ let before: readonly string[];
 let ran: Ran;
 const file = join(inject('demo'), 'grown.yaml');
 
-/** A fourth host, named first: what is done once only must still go to those who have it. */
+/** A fourth host: what is done once only must still go to those who have it. */
 beforeAll(async () => {
   const quiet = { progress: () => undefined };
   lab = await up(quiet);
   before = await members();
   added = await addHost('fra', quiet);
-  const text = (await readFile(join(inject('demo'), 'cluster.yaml'), 'utf8'))
-    .replace('hosts:\n', `hosts:\n  - { name: ${added.name}, site: fra, address: ${added.sshAddress} }\n`)
-    .replace('hosts: [vm0, vm1, vm2]', `hosts: [${added.name}, vm0, vm1, vm2]`);
-  await writeFile(file, text);
-  ran = await farweave(['--file', file, 'apply', '--yes']);
+  await copyFile(join(inject('demo'), 'cluster.yaml'), file);
+  const { name, sshAddress, hostKey } = added;
+  const [command = ''] = commandsOf('Then it lives');
+  const words = command.split(' ').slice(1).join(' ').replace('vm3', name).replace('192.0.2.13', sshAddress).split(' ');
+  ran = await farweave(['--file', file, ...words, '--role', 'mongodb', '--host-key', hostKey]);
 });
 afterAll(() => rm(file));
 
@@ -46,6 +47,17 @@ describe('a host that joins a cluster that serves', () => {
       expect(response.status).toBe(200);
       expect(response.headers.get('x-powered-by')).toBe('NodeBB');
     }
+  });
+
+  it('stands in the cluster file, and is listed', async () => {
+    const { output } = await farweave(['--file', file, 'host', 'list', '--json']);
+    const { hosts } = JSON.parse(output) as { hosts: { name: string; state: string; roles: string[] }[] };
+    expect(hosts.find(({ name }) => name === added.name)).toMatchObject({
+      state: 'in',
+      roles: expect.arrayContaining(['wireguard', 'mongodb', 'nodebb']) as string[],
+    });
+    const older = await farweave(['--file', join(inject('demo'), 'cluster.yaml'), 'apply', '--yes']);
+    expect(older).toMatchObject({ exitCode: 2, output: expect.stringContaining(`${added.name}: in`) as string });
   });
 
   it('changes nothing when it is applied again', async () => {

@@ -11,8 +11,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(cwd, { recursive: true }));
 
-/** By whoever runs the tests, by `test/lab/readme.test.ts`, and here. */
-const TESTED = [commandsOf('Two commands'), commandsOf('The next ten minutes'), commandsOf('Your own machines')];
+/** By whoever runs the tests, by `test/lab/readme.test.ts` and `test/lab/grow.test.ts`, and here. */
+const TESTED = ['Two commands', 'The next ten minutes', 'Then it lives', 'Your own machines'].map(commandsOf);
 
 it('has no command that no test runs', () => {
   expect(commandsOf('Two commands')).toEqual(['make demo', 'make test']);

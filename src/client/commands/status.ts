@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type ClusterView, told } from '../../workflows/contract.ts';
+import type { ClusterView } from '../../workflows/contract.ts';
 import { type At, type Run, teach, withCluster, writeJson } from '../command.ts';
 import type { Farweave } from '../connection.ts';
 import { driftRows } from '../drift-report.ts';
@@ -12,6 +12,7 @@ import { eventLines, problemLines } from '../report.ts';
 import { holder } from '../turn.ts';
 import { isStuck, leftOut, tally, type View } from '../view.ts';
 import { waitLines } from '../waits.ts';
+import { requestRows } from './host/rows.ts';
 
 /** Milliseconds for a look at the rollout that runs: what the cluster remembers is worth showing without it. */
 const LOOK_LIMIT = 10_000;
@@ -169,18 +170,6 @@ function queueRows({ queued }: ClusterView): string[][] {
       `apply for ${count(hosts, 'host')} by ${printable(by)}, plan ${digest.slice(0, 16)}, since ${clock(Date.parse(at))}`,
     ],
   ];
-}
-
-/** Changes of hosts that wait or run. */
-function requestRows({ requests = [] }: ClusterView, self: string): string[][] {
-  return requests
-    .filter(({ state }) => ['asking', 'waiting', 'planning', 'running'].includes(state))
-    .map(({ id, change, by, state, shownKey }, n) => [
-      n === 0 ? 'Hosts' : '',
-      `${id}: ${told(change)}, by ${printable(by)}, ${
-        shownKey === undefined ? state : `shows ${shownKey}: ${self} host approve ${id}`
-      }`,
-    ]);
 }
 
 /** A line a host: since when and why. A state of an older release knows only the names. */

@@ -6,6 +6,11 @@ import type { At } from '../../command.ts';
 import { bringAlong } from './file.ts';
 
 const TEXT = `# ours
+apiVersion: farweave.dev/v1
+kind: Cluster
+metadata: { name: forum }
+sites: { ams: {}, fra: {} }
+access: { password: { env: PASSWORD } }
 hosts:
   - { name: vm0, site: ams, address: 192.0.2.10 }
 roles: {}

@@ -1,7 +1,8 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { changeHosts, type HostChange } from '../../../spec/change.ts';
-import { SpecError } from '../../../spec/problem.ts';
+import { parseCluster } from '../../../spec/parse.ts';
+import { line, SpecError } from '../../../spec/problem.ts';
 import type { At } from '../../command.ts';
 
 /**
@@ -14,7 +15,9 @@ export async function bringAlong(at: At, change: HostChange): Promise<{ undo(): 
   const before = await readFile(path, 'utf8');
   try {
     const after = changeHosts(before, change).text;
+    const { warnings } = parseCluster(after, { file: global.file });
     await write(path, after);
+    for (const warning of warnings) io.err.write(`${line(warning)}\n`);
     io.err.write(`${global.file} says so too now.\n`);
     return {
       undo: async () => {
