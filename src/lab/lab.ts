@@ -5,6 +5,7 @@ import type { Engine } from './engine.ts';
 import { LabError } from './errors.ts';
 import { createHost, findPowers, waitForHost } from './hosts.ts';
 import { ensureImage } from './image-cache.ts';
+import { allowWatching } from './inotify.ts';
 import { applyLine } from './line.ts';
 import { withLock } from './lock.ts';
 import { containerOf, labelOf, namesOf } from './names.ts';
@@ -139,6 +140,7 @@ async function startHosts(engine: Engine, state: LabState, progress: Progress): 
   const [anyImage] = images.values();
   const powers = anyImage === undefined ? [] : await findPowers(engine, anyImage);
   const names = state.hosts.map((host) => host.name);
+  allowWatching(names.length, progress);
   await step(progress, `starting ${names.length > 8 ? `${names.length} hosts` : names.join(', ')}`, async (detail) => {
     for (const host of missing) await createHost(engine, state, host, images.get(host.release) ?? '', powers);
     await Promise.all(
