@@ -4,7 +4,7 @@ import { isOver } from './membership.ts';
 /** What is known of a cluster that is about to be taken away: nothing is to bring its hosts back to what they were in it. */
 export function condemned(state: ClusterState): ClusterState {
   const { last: _, parked: __, revisions: ___, plans: ____, specs: _____, fallback: ______, ...known } = state;
-  const { queued: _queued, waiting: _waiting, requests, ...rest } = known;
+  const { queued: _queued, waiting: _waiting, drift: _drift, requests, ...rest } = known;
   const said = 'the cluster was destroyed first';
   const over = requests?.map((each) => (isOver(each) ? each : { ...each, state: 'withdrawn' as const, said }));
   return { ...rest, ...(over && { requests: over }) };

@@ -190,8 +190,7 @@ export class Memory {
 
   #end(rollout: RunningRollout, outcome: Outcome, parked: ClusterState['parked']): void {
     const { rollout: _, ...rest } = this.#state;
-    const { revision, followUp, purpose, repair } = rollout;
-    const { keeps: digest = rollout.digest } = rollout;
+    const { revision, followUp, purpose, repair, keeps: digest = rollout.digest } = rollout;
     const { facts: _facts, ...last } = outcome;
     if (purpose === 'apply') {
       const known = {
@@ -199,8 +198,7 @@ export class Memory {
         facts: factsAfter(rest, rollout, outcome),
         revisions: withEnd(rest.revisions, revision, last.state),
       };
-      // A follow-up that has made room is as good as none: its hosts are still waited for.
-      // Nor is there a repair, or a rollout that was to take hosts in or out, that has come to nothing.
+      // As good as none: a follow-up that has made room, and a repair or a change of hosts that has come to nothing.
       const isNone =
         (followUp === true && this.#superseded === revision && last.state === 'cancelled') ||
         (isVoid(outcome) && (repair || rest.requests?.some((request) => request.revision === revision) === true));

@@ -13,7 +13,7 @@ import {
 } from '../command.ts';
 import { askFor } from '../confirm.ts';
 import { EXIT, Failure } from '../errors.ts';
-import { apply, type Draft, draft, status } from '../index.ts';
+import { apply, type Draft, draft, status, unschedule } from '../index.ts';
 import { endingLines } from '../report.ts';
 import { waiting } from '../waiting.ts';
 
@@ -64,6 +64,7 @@ async function destroy(at: At, { data = false, yes = false }: Options): Promise<
     const underWay = state.rollout?.digest === made.digest;
     if (!yes && !underWay && !(await agreed(at, made))) return EXIT.failed;
     const rollout = await waiting(io, 'Beginning to destroy', () => apply(farweave, made, secrets));
+    await unschedule(farweave, cluster.name);
     return await accompany(farweave, rollout, mannerOf(at));
   });
 }
