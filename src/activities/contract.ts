@@ -145,7 +145,7 @@ export interface Changing {
 /** Makes the plan for a cluster whose hosts change. Touches no host. Fails with InvalidArguments, which says all that is wrong. */
 export type PlanChange = (asked: Changing) => Promise<Replanned>;
 
-/** The same as a question: gives the hosts that would come. */
+/** The same as a question: gives the hosts that the changes bring. */
 export type CheckChange = (asked: Changing) => Promise<readonly HostSpec[]>;
 
 /** The key that a machine shows to whoever connects. Nothing is sent to it. */

@@ -22,7 +22,9 @@ export function createPlanChange(roles: readonly Role[]): { readonly plan: PlanC
     plan: async (asked) => replan(asked),
     check: async (asked) => {
       const { plan } = replan(asked);
-      return plan.hosts.filter(({ name, leaving }) => !leaving && !asked.wanted.hosts.includes(name));
+      // The name of one that is replaced may be there already.
+      const coming = new Set(asked.changes.flatMap(hostsIn).map(({ name }) => name));
+      return plan.hosts.filter(({ name, leaving }) => !leaving && coming.has(name));
     },
   };
 }
@@ -70,6 +72,11 @@ const keptOf = ({ text, hosts }: Cluster) => ({ spec: keep(text), hosts: hosts.m
 function withName({ indexes }: Knowledge, { from, to }: NonNullable<Renamed>): Knowledge {
   const { [from]: index, ...others } = indexes;
   return { indexes: index === undefined ? others : { ...others, [to]: index } };
+}
+
+function hostsIn(change: HostChange) {
+  if ('add' in change) return change.add;
+  return 'with' in change ? [change.with] : [];
 }
 
 /** Whatever somebody has typed. */

@@ -110,8 +110,9 @@ function abandonedLines({ abandoned = [] }: Outcome, isEnd: boolean): readonly s
 }
 
 /** On what the next run would build: of no use to a reader, and long. */
-function withoutFacts({ facts: _, ...outcome }: Outcome): Omit<Outcome, 'facts'> {
-  return outcome;
+function withoutFacts(outcome: Outcome): Omit<Outcome, 'facts'> {
+  const { facts: _, ...rest } = outcome;
+  return rest;
 }
 
 function outputs({ plan }: View): readonly string[] {

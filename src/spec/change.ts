@@ -4,7 +4,7 @@ import { SpecError, suggestion } from './problem.ts';
 import { type Edit, edited, readSource } from './source.ts';
 
 /** A host that comes, as cluster.yaml would have it. */
-export const NewHost = Host.extend({
+const NewHost = Host.extend({
   roles: z
     .array(z.string())
     .exactOptional()

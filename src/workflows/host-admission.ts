@@ -10,9 +10,9 @@ export type Change = HostRequest['change'];
 
 /**
  * Whether a change of hosts may be asked for, as far as that can be told at once: whether the cluster would be one with it
- * is asked of a worker, who knows the roles. Throws what the sender is told if not. Takes whatever somebody has typed.
+ * is asked of a worker, who knows the roles. Throws what the sender is told if not.
  */
-export function admitChange(name: string, state: ClusterState, change: Change): void {
+export function admitChange(name: string, state: ClusterState): void {
   refuseMoved(name, state);
   if (state.wanted === undefined)
     throw refused(

@@ -15,7 +15,10 @@ export function letHostsChange(name: string, memory: Memory, requests: HostReque
   for (const kind of ['addHost', 'removeHost', 'replaceHost'] as const) {
     const description = `${DOES[kind]} ${EXAMPLES[kind]}`;
     setHandler(hostUpdate(kind), (asked) => shielded(() => requests.accept(kind, asked)), {
-      validator: (asked) => admitChange(name, memory.state, changeOf(kind, asked)),
+      validator: (asked) => {
+        changeOf(kind, asked);
+        admitChange(name, memory.state);
+      },
       description,
     });
     setHandler(hostSignal(kind), (asked) => shielded(() => requests.heed(kind, asked)), { description });

@@ -80,10 +80,11 @@ export class HostRequests {
   async #heed(kind: Changes, asked: Asked): Promise<void> {
     const change = changeOf(kind, asked);
     admitSecretsOf(change);
-    admitChange(this.#name, this.#memory.state, change);
+    admitChange(this.#name, this.#memory.state);
     if (this.#same(change)) return;
-    const unknown = (await this.#check(change, asked)).filter(({ hostKey }) => hostKey === undefined);
-    const [host] = unknown;
+    const own = new Set(hostsIn(change).map(({ name }) => name));
+    const coming = (await this.#check(change, asked)).filter(({ name }) => own.has(name));
+    const host = coming.find(({ hostKey }) => hostKey === undefined);
     if (!host) return void this.#take(change, asked, 'waiting');
     const shownKey = await greet({ host });
     const request = this.#take(change, asked, 'asking', { shownKey });
@@ -91,7 +92,7 @@ export class HostRequests {
   }
 
   #check(change: Change, asked: Asked & Manner) {
-    admitChange(this.#name, this.#memory.state, change);
+    admitChange(this.#name, this.#memory.state);
     const before = this.#open.filter(({ state }) => state !== 'running').map((request) => request.change);
     return check(changing(this.#name, this.#memory.state, [...before, change], asked)).catch(refusal);
   }

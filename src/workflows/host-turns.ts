@@ -3,7 +3,6 @@ import type { Changing, PlanChange } from '../activities/contract.ts';
 import { holderOf, refused } from './admission.ts';
 import { type ClusterState, type HostRequest, told } from './contract.ts';
 import type { Change } from './host-admission.ts';
-import { isOver } from './membership.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
 import type { Rollouts } from './rollouts.ts';

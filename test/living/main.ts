@@ -5,7 +5,7 @@ import { exec, kill, type LabHost } from '../../src/lab/index.ts';
 import { run } from '../lab/farweave.ts';
 import { Checks, timed } from './checks.ts';
 import { Readers } from './readers.ts';
-import { costOf, file, onCluster, prepared, type Stage, sh, status, takeDown } from './stage.ts';
+import { costOf, file, onCluster, prepared, sh, status, takeDown } from './stage.ts';
 import { Writer } from './writer.ts';
 
 /**
@@ -120,7 +120,7 @@ async function members(what: string, hosts: readonly LabHost[]): Promise<void> {
   const numbers = await Promise.all(hosts.map((host) => memberOn(host)));
   const asked = await inMember(hosts[0]!, 'print(JSON.stringify(db.hello().hosts))');
   const names = (JSON.parse(asked) as string[]).map((name) => name.split('.')[0]);
-  checks.ok(what, same(names.toSorted(), numbers.toSorted()), { names, numbers });
+  checks.ok(what, same(names.toSorted(byName), numbers.toSorted(byName)), { names, numbers });
 }
 
 async function primaryAmong(hosts: readonly LabHost[]): Promise<LabHost> {
@@ -169,6 +169,10 @@ function left({ name }: LabHost): Promise<string> {
     name,
     `ls -d /etc/farweave /var/lib/farweave /var/lib/mongodb /etc/wireguard/fw0* 2>/dev/null; command -v docker || :; ip -o link show fw0 2>/dev/null || :; systemctl list-units --all --no-legend --plain 'farweave*' | cut -d ' ' -f 1`,
   );
+}
+
+function byName(one = '', other = ''): number {
+  return one.localeCompare(other);
 }
 
 function same(one: unknown, other: unknown): boolean {

@@ -159,6 +159,21 @@ it('sends nothing to a host that came by signal until somebody says that its key
   );
 });
 
+it('asks for the key of a machine that is to take the place of a host whose name is known', async () => {
+  await serving(
+    machines,
+    async (cluster) => {
+      machines.of('vm1').write('hostkey', KEY);
+      const by = { name: 'vm1', site: 'fra', address: '192.0.2.99' };
+      await tell(cluster, 'replaceHost', { host: 'vm1', with: by, by: 'ada' });
+      await until(async () => (await status(cluster)).requests?.[0]?.state === 'asking');
+      expect((await status(cluster)).requests).toMatchObject([{ shownKey: KEY }]);
+    },
+    'host-signal-replace',
+    ['vm0', 'vm1'],
+  );
+});
+
 it('takes a host that came by signal with its key at once, and refuses by an event what a signal must not bring', async () => {
   await serving(
     machines,

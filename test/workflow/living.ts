@@ -53,7 +53,7 @@ const db: Role<{ hosts?: string[] | undefined }> = {
 };
 
 /** Toys that are laid out over whatever hosts a cluster.yaml has. */
-export const living = [net, db] as unknown as readonly Role[];
+const living = [net, db] as unknown as readonly Role[];
 
 export const specOf = (name: string, hosts: readonly string[], more = '') => `apiVersion: farweave.dev/v1
 kind: Cluster

@@ -37,7 +37,7 @@ export function newHost(name: string, place: string, options: Joining): Added {
 }
 
 /** Values of the secrets that are the host's own. Throws SecretsError, which names all that are missing. */
-export async function ownSecrets(at: At, { roles: _, labels = {}, ...host }: Added): Promise<Record<string, string>> {
+export async function ownSecrets(at: At, { labels = {}, ...host }: Added): Promise<Record<string, string>> {
   const references = accessSecrets([{ ...host, labels }], {});
   return Object.fromEntries(await resolveSecrets(references, at.io.env, { directory: folderOf(at) }));
 }
