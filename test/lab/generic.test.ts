@@ -50,7 +50,7 @@ beforeAll(async () => {
 afterAll(async () => {
   if (!isGone) await applied(without(stack));
   await rm(file, { force: true });
-  const left = 'rm -rf /var/lib/farweave-data /var/lib/node-exporter; docker image prune --all --force';
+  const left = 'rm -rf /var/lib/farweave-data /var/lib/node-exporter /run/own-marker; docker image prune --all --force';
   for (const { name } of lab.hosts) await exec(name, ['sh', '-c', left]);
 });
 
