@@ -13,7 +13,7 @@ export { LabError } from './errors.ts';
 export { delay, heal, kill, partition, reboot, start } from './faults.ts';
 export { down, type LabOptions, up } from './lab.ts';
 export { CONTROLLER } from './partition.ts';
-export { type ServiceImage, serveServices } from './service-images.ts';
+export { serveServices } from './service-images.ts';
 export type { Capture, SniffOptions } from './sniff.ts';
 export type { HostRelease } from './state.ts';
 export type { Lab, LabHost } from './view.ts';

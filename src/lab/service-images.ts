@@ -17,7 +17,7 @@ const SERVICES = {
 } as const;
 
 /** A published image of which the lab has one like it. */
-export type ServiceImage = keyof typeof SERVICES;
+type ServiceImage = keyof typeof SERVICES;
 
 /**
  * Makes images like those that the examples of stacks of one's own name, and has the lab's registry serve them.

@@ -46,8 +46,7 @@ export type Given = z.infer<typeof Given>;
 export function given(owner: string, values: Readonly<Record<string, Value>>): Record<string, Given> {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => {
-      const name = secretName(owner, key, value);
-      return [key, name === undefined ? String(value) : { secret: name }];
+      return [key, typeof value === 'object' ? { secret: secretName(owner, key, value) } : String(value)];
     }),
   );
 }
@@ -59,8 +58,8 @@ export function origins(
 ): Readonly<Record<string, SecretReference | Generated>> {
   return Object.fromEntries(
     Object.entries(values).flatMap(([key, value]) => {
+      if (typeof value !== 'object') return [];
       const name = secretName(owner, key, value);
-      if (name === undefined || typeof value !== 'object') return [];
       return [[name, 'generated' in value ? { generate: { length: 32, alphabet: 'alphanumeric' } } : value] as const];
     }),
   );
@@ -73,7 +72,6 @@ export const textOf = (value: Given): Text => [typeof value === 'string' ? value
 export const secretsIn = (values: Readonly<Record<string, Given>>): readonly string[] =>
   Object.values(values).flatMap((value) => (typeof value === 'string' ? [] : [value.secret]));
 
-function secretName(owner: string, key: string, value: Value): string | undefined {
-  if (typeof value !== 'object') return undefined;
+function secretName(owner: string, key: string, value: Extract<Value, object>): string {
   return 'generated' in value ? `generated.${value.generated}` : `${owner}.${key}`;
 }

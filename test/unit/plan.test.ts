@@ -41,11 +41,12 @@ it('gives every operation of the roles a place in a plan of theirs', () => {
     .replace('docker: {}', 'docker: { source: docker }')
     .replace('replicaSet: rs0', "replicaSet: rs0\n    featureCompatibility: '8.0'");
   const example = readFileSync(new URL('../../cluster.example.yaml', import.meta.url), 'utf8');
-  const others = [text, example].map((each) => compilePlan(parseCluster(each, { file }).cluster, { indexes: {} }));
+  const whole = [text, example].map((each) => parseCluster(each, { file }).cluster);
+  const others = whole.map((each) => compilePlan(each, { indexes: {} }));
   const { indexes } = allot(cluster, { indexes: {} });
   const less = compilePlan({ ...cluster, hosts: cluster.hosts.slice(1) }, { indexes }, { before: cluster });
-  const end = compilePlan(cluster, { indexes: {} }, { purpose: 'destroy', data: true });
-  const named = [plan, less, end, ...others].flatMap(({ stages }) =>
+  const ends = whole.map((each) => compilePlan(each, { indexes: {} }, { purpose: 'destroy', data: true }));
+  const named = [plan, less, ...ends, ...others].flatMap(({ stages }) =>
     stages.flatMap((stage) => [
       stage.operation,
       ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : []),

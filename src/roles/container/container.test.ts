@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { applied, contextOf, hostAt, network, said } from '../../../test/applied.ts';
+import { ran } from '../../../test/sh.ts';
 import type { Stage } from '../../plan/plan.ts';
 import type { Text } from '../../ssh/command.ts';
 import { findingContainer } from '../container.ts';
@@ -252,6 +253,18 @@ describe('container.cleared', () => {
     const { text, saves } = applied(cleared, host, args);
     expect(text).toContain("keep=' web '");
     expect(saves).toEqual(['/etc/farweave/container']);
+  });
+
+  it('runs to that end on a host', () => {
+    const programs = { docker: 'case $1 in ps) printf "web\\nold\\nredis\\n" ;; *) echo "$@" ;; esac' };
+    const { stdout } = ran(applied(cleared, host, args), {
+      valueOf: () => '',
+      missing: ['/etc/farweave/container'],
+      programs,
+    });
+    expect(stdout).toBe(
+      ['old', 'redis'].map((name) => `removing ${name}\nstop ${name}\nrm --force --volumes ${name}\n`).join(''),
+    );
   });
 
   it('removes everything where nothing is named, as of a host that leaves', () => {

@@ -7,7 +7,7 @@ import { scriptsAfter } from '../script/stages.ts';
 import { given, origins, secretsIn } from '../value.ts';
 import { type Config, section, type Service as Wanted } from './config.ts';
 import { type Health, healthy } from './health.ts';
-import { cleared, pulled, start, unclaimed } from './operations.ts';
+import { cleared, erased, pulled, start, unclaimed } from './operations.ts';
 import { published } from './ports.ts';
 import { problems } from './problems.ts';
 import { addressOf, placeOf, type Service } from './service.ts';
@@ -18,7 +18,7 @@ const ownerOf = (name: string) => `container.${name}`;
 /** Containers of one's own: a service on each of its hosts, under one name. */
 export const container: Role<Config> = {
   ...section,
-  operations: [unclaimed, cleared, pulled, start, healthy],
+  operations: [unclaimed, cleared, pulled, start, healthy, erased],
   validate: (config, context) => problems(config, context),
   records: (config, { hosts, network }) =>
     Object.entries(config).flatMap(([name, wanted]) =>
@@ -36,6 +36,7 @@ export const container: Role<Config> = {
     ),
   stages,
   leave: (_, { cluster, leaving }) => [cleared.over(leaving, 'remove services', { cluster, services: {} })],
+  erase: (_, { on }) => [erased.over(on, 'erase the data of services', {})],
   outputs,
 };
 

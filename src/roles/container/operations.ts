@@ -12,8 +12,9 @@ import {
   remakingContainer,
   removing,
 } from '../container.ts';
+import { foldersErased } from '../folders-erased.ts';
 import { no, operation, unknown, type Verdict, yes } from '../operation.ts';
-import { containerOf, FOLDER, filesOf, folderOf, makingFolders, OWN, ROLE, Service } from './service.ts';
+import { containerOf, DATA, FOLDER, filesOf, folderOf, makingFolders, OWN, ROLE, Service } from './service.ts';
 
 /** Service → names of the hosts that it is for; null: wherever it is. */
 const Placed = z.object({ cluster: z.string(), services: z.record(z.string(), z.array(z.string()).nullable()) });
@@ -115,6 +116,9 @@ fi`,
     );
   },
 });
+
+/** Without services there may still be what they have left. */
+export const erased = foldersErased('container.erased', [DATA]);
 
 /** Exit code 0 where every file is as it should be. */
 function holdingAll(host: HostSpec, service: Service): Command {

@@ -24,7 +24,7 @@ export function problems(config: Config, context: Context): readonly Problem[] {
   return [
     ...services.flatMap((service) => [
       ...placementProblems(service.wanted, context, [service.name]),
-      ...withoutDocker({ on: service.on, hostsOf: context.hostsOf }).map((problem) => ({
+      ...withoutDocker({ ...context, on: service.on }).map((problem) => ({
         ...problem,
         path: [service.name],
       })),

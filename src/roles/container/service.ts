@@ -32,7 +32,8 @@ export const ROLE = 'container';
 
 /** Holds a folder for each service, with all that it is made from. Root's alone: there are secrets in it. */
 export const FOLDER = `/etc/farweave/${ROLE}`;
-const DATA = '/var/lib/farweave-data';
+/** Holds the folders that services name, which outlive them. */
+export const DATA = '/var/lib/farweave-data';
 
 /** The first place for services where a subnet is of a common size, and where it is small: below are those of roles, and of containers that come and go. */
 const FIRST = { common: 32, small: 21 } as const;

@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process';
 import { describe, expect, it, test } from 'vitest';
 import { applied, commandsOf, contextOf, hostAt, said } from '../../../test/applied.ts';
+import { ran as inShell } from '../../../test/sh.ts';
 import type { Command } from '../../ssh/command.ts';
 import { container } from '../container/index.ts';
 import type { Operation } from '../operation.ts';
@@ -22,12 +22,7 @@ const problemsOf = (section: object, others: readonly Role[] = []) => {
 const argsOf = (wanted: object) => Script.parse(stagesOf({ it: { check: 'true', apply: 'true', ...wanted } })[0]?.args);
 
 /** Runs a command as a host would, with the same value for every secret. */
-function ran({ text, variables = {} }: Command, value = '') {
-  const names = Object.keys(variables);
-  const env = { PATH: process.env.PATH, VALUE: value };
-  const input = `${names.map((name) => `${name}=$VALUE\n`).join('')}${text}`;
-  return spawnSync('sh', { input, env, encoding: 'utf8' });
-}
+const ran = (command: Command, value = '') => inShell(command, { valueOf: () => value });
 
 describe('a script', () => {
   it('is a state: asked for by its check, brought about by apply, taken back by undo', () => {
@@ -78,7 +73,7 @@ describe('what is run', () => {
     });
     const nasty = `a'b"$(touch /tmp/x)\nc`;
     expect(ran(applied(run, host, args), nasty)).toMatchObject({
-      status: 0,
+      exitCode: 0,
       stdout: `it's "$HOME" \`x\`|${nasty}|vm0/ams1`,
     });
   });
@@ -90,7 +85,7 @@ describe('what is run', () => {
   });
 
   it('ends at the first command that fails, reads no input, and begins at the root of the host', () => {
-    const status = (apply: string) => ran(applied(run, host, argsOf({ apply }))).status;
+    const status = (apply: string) => ran(applied(run, host, argsOf({ apply }))).exitCode;
     expect(status('false; true')).toBe(1);
     expect(status('! read -r line')).toBe(0);
     expect(status('[ "$(pwd)" = / ]')).toBe(0);
@@ -99,8 +94,8 @@ describe('what is run', () => {
 
   it('is taken back by undo, and left alone without one', () => {
     const undone = (wanted: object) => ran(commandsOf(run as Operation, host, argsOf(wanted), {}).at(-1)!);
-    expect(undone({ undo: 'echo gone' })).toMatchObject({ status: 0, stdout: 'gone\n' });
-    expect(undone({})).toMatchObject({ status: 0, stdout: '' });
+    expect(undone({ undo: 'echo gone' })).toMatchObject({ exitCode: 0, stdout: 'gone\n' });
+    expect(undone({})).toMatchObject({ exitCode: 0, stdout: '' });
   });
 });
 
