@@ -130,8 +130,9 @@ async function primaryAmong(hosts: readonly LabHost[]): Promise<LabHost> {
   return found;
 }
 
-const memberOn = async (host: LabHost) =>
-  (await sh(host.name, "docker ps --format '{{.Names}}' | grep ^node[0-9]")).trim();
+async function memberOn(host: LabHost): Promise<string> {
+  return (await sh(host.name, "docker ps --format '{{.Names}}' | grep ^node[0-9]")).trim();
+}
 
 async function inMember(host: LabHost, script: string): Promise<string> {
   const { stdout } = await exec(host.name, [

@@ -23,7 +23,7 @@ export interface Stage {
 }
 
 export async function prepared(): Promise<Stage> {
-  await takeDown();
+  if (!process.env.KEEP) await takeDown();
   const lab = await up({ progress, sites: ['ams', 'fra', 'nyc'], hostsPerSite: 2 });
   const first = lab.sites.map((site) => lab.hosts.find((host) => host.site === site)!);
   const spare = lab.hosts.filter((host) => !first.includes(host));
