@@ -46,7 +46,7 @@ describe('a setting of MongoDB that changes', () => {
     expect(started.every(({ cache }) => cache === '0.3')).toBe(true);
   });
 
-  it('costs no election time-out: the primary hands over before it is stopped', async () => {
+  it('costs no election time-out: the primary hands over as it ends', async () => {
     const next = await primary();
     expect(next.name).not.toBe(before.name);
     expect(next.reason).toMatch(/^stepUpRequest/);

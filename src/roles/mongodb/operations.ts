@@ -13,7 +13,7 @@ import {
 } from '../container.ts';
 import { no, operation, unknown, yes } from '../operation.ts';
 import { containerOf, KEY_PATH, KEY_SECRET, Member, OWNER } from './member.ts';
-import { handingOver } from './script.ts';
+import { succeeded } from './script.ts';
 import { DATA } from './shell.ts';
 
 /** MongoDB 5.0 and later end with SIGILL on processors without these. */
@@ -57,7 +57,7 @@ export const keyFile = operation('mongodb.keyFile', z.object({}), {
   apply: () => writing(KEY_PATH, key, { mode: '0400', owner: OWNER }),
 });
 
-/** A member to be made, and whether it hands over first if it is the primary. Plans of older releases do not say. */
+/** A member to be made, and whether another must be able to succeed it first. Plans of older releases do not say. */
 const Started = Member.extend({ handsOver: z.boolean().exactOptional() });
 
 export const start = operation('mongodb.start', Started, {
@@ -66,10 +66,10 @@ export const start = operation('mongodb.start', Started, {
   disrupts: true,
   timeout: 300_000,
   undo: 'restore',
-  // On the way back, whether it can hand over or not.
+  // On the way back, whether there is a successor or not.
   restored: (host, member) =>
     script(
-      ...(member.handsOver ? [sh`${handingOver(host, member)} || :`] : []),
+      ...(member.handsOver ? [sh`${succeeded(host, member)} || :`] : []),
       remakingContainer(containerOf(host, member)),
     ),
   probe: (host, member) => findingContainer(containerOf(host, member)),
@@ -77,7 +77,7 @@ export const start = operation('mongodb.start', Started, {
   apply: (host, member) =>
     script(
       sh`install -d -m 0700 -o ${uid} -g ${gid} ${DATA}`,
-      ...(member.handsOver ? [handingOver(host, member)] : []),
+      ...(member.handsOver ? [succeeded(host, member)] : []),
       makingContainer(containerOf(host, member)),
     ),
 });

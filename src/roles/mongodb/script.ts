@@ -28,16 +28,16 @@ export function within(host: HostSpec, set: Told, code: string, limit = SHORT, w
 export const HELD = `if (local === null) fail('MongoDB does not answer');
 `;
 
-/** The primary gives its office to another, which takes a moment; one that is just stopped is missed for an election time-out. */
-const HANDING_OVER = `
+/** Before the primary goes: somebody else has caught up with it. */
+const SUCCEEDING = `
 function isElectable(member) { return member.votes && member.priority > 0; }
-// Does nothing where nobody else could ever be elected.
-function handOver(db, name) {
+// Whether anybody else could ever be elected; fails where none of them has caught up.
+function hasSuccessor(db, name) {
   const leaves = (host) => leaving.some((one) => one.name === host);
   const conf = must(db, { replSetGetConfig: 1 }).config;
   const others = conf.members.filter((member) => isElectable(member) && member.host !== name).map(({ host }) => host);
   const heirs = others.some((host) => !leaves(host)) ? others.filter((host) => !leaves(host)) : others;
-  if (heirs.length === 0) return;
+  if (heirs.length === 0) return false;
   const hasCaughtUp = ({ name: host, health, state, optimeDate }, head) =>
     heirs.includes(host) && Number(health) === 1 && Number(state) === 2 && head - optimeDate < ${LAG * 1000};
   const isReady = () => {
@@ -46,12 +46,7 @@ function handOver(db, name) {
     return all.some((member) => hasCaughtUp(member, self.optimeDate));
   };
   if (!until(60, isReady)) fail('none of ' + heirs.join(', ') + ' is within ${LAG} s of the primary ' + name + ': not taking it away');
-  print('the primary ' + name + ' steps down');
-  const answer = ask(db, { replSetStepDown: 60, secondaryCatchUpPeriodSecs: 30 });
-  if (!answer.ok && hello(db).isWritablePrimary) fail('replSetStepDown: ' + answer.errmsg);
-  const next = until(60, () => { const found = hello(local).primary; return found !== name && found; });
-  if (!next) fail('nobody was elected in place of ' + name);
-  print('the primary is ' + next);
+  return true;
 }
 `;
 
@@ -74,7 +69,16 @@ function reconfigure(change) {
 }
 function find(conf, name) { return conf.members.filter((member) => member.host === name)[0]; }
 function isLeaving({ host }) { return leaving.some(({ name }) => name === host); }
-${HANDING_OVER}
+${SUCCEEDING}
+function handOver(db, name) {
+  if (!hasSuccessor(db, name)) return;
+  print('the primary ' + name + ' steps down');
+  const answer = ask(db, { replSetStepDown: 60, secondaryCatchUpPeriodSecs: 30 });
+  if (!answer.ok && hello(db).isWritablePrimary) fail('replSetStepDown: ' + answer.errmsg);
+  const next = until(60, () => { const found = hello(local).primary; return found !== name && found; });
+  if (!next) fail('nobody was elected in place of ' + name);
+  print('the primary is ' + next);
+}
 // The primary last: each time it goes costs a moment without one.
 function removeOne(names) {
   const head = hello(local).primary;
@@ -85,25 +89,27 @@ function removeOne(names) {
 }
 `;
 
-/** Seconds: to wait for a successor, to catch up, and to be elected. */
-const HANDOVER = 170;
+/** Seconds. */
+const WAITING = 80;
 
-/** A refusal to hand over; any other failure is one of a shell that could not ask. */
+/** A refusal; any other failure is one of a shell that could not ask. */
 const REFUSED = 3;
 
 /**
  * Before a member is stopped that may be the primary. One that does not answer, or that nobody could ever succeed, is no
- * reason to wait: what comes next may be what mends it.
+ * reason to wait: what comes next may be what mends it. MongoDB itself hands over when it is told to end. To have it step
+ * down before and live on for a moment would be worse: the driver of NodeBB 1.4 then loses it for good, and hangs when it is
+ * the primary again.
  */
-export function handingOver(host: HostSpec, set: { readonly port: number }): Command {
+export function succeeded(host: HostSpec, set: { readonly port: number }): Command {
   const code = `function fail(message) { print(message); quit(${REFUSED}); }
-${HANDING_OVER}
+${SUCCEEDING}
 const me = local === null ? {} : hello(local);
-if (me.isWritablePrimary && login(local)) handOver(local, me.me);`;
+if (me.isWritablePrimary && login(local)) hasSuccessor(local, me.me);`;
   const { name } = shellOf(host, set);
   return sh`if [ -n "$(docker ps --quiet --filter ${named(name)} --filter status=running)" ]; then
 code=0
-( ${within(host, set, code, HANDOVER, 5)} ) || code=$?
+( ${within(host, set, code, WAITING, 5)} ) || code=$?
 [ $code -ne ${REFUSED} ]
 fi`;
 }
