@@ -3,7 +3,22 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The lab's tests share its hosts: those that look at what was rolled out go first, those that cut power last. */
-const LAB = ['stack', 'readme', 'refusal', 'network', 'undo', 'drift', 'members', 'chaos', 'grow', 'generic', 'ssh', 'lab', 'destroy'];
+const LAB = [
+  'stack',
+  'readme',
+  'refusal',
+  'network',
+  'backup',
+  'undo',
+  'drift',
+  'members',
+  'chaos',
+  'grow',
+  'generic',
+  'ssh',
+  'lab',
+  'destroy',
+];
 
 class LabInOrder extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
