@@ -15,6 +15,7 @@ beforeAll(async () => {
 
 describe('a backup', () => {
   it('is taken of two secondaries in different sites while the forum serves', async () => {
+    await onPrimary(`db.getSiblingDB('marks').dropDatabase()`); // of a run that has failed
     await mark('before');
     const serving = watchForum();
     const ran = await onDemo('backup', '--json');
@@ -94,7 +95,9 @@ const document = ({ output }: Pick<Ran, 'output'>): unknown =>
   JSON.parse(output.slice(output.search(/^\{/m), output.search(/^\}/m) + 1));
 
 const mark = (_id: string) =>
-  onPrimary(`db.getSiblingDB('marks').marks.insertOne({ _id: '${_id}' }, { writeConcern: { w: 'majority' } })`);
+  onPrimary(
+    `db.getSiblingDB('marks').marks.replaceOne({ _id: '${_id}' }, {}, { upsert: true, writeConcern: { w: 'majority' } })`,
+  );
 
 /** Runs JavaScript on the primary, as its admin. */
 async function onPrimary(code: string): Promise<string> {

@@ -24,7 +24,7 @@ export function addBackup(program: Command, run: Run): void {
       ['farweave apply --backup', 'take one, and apply only if it was proven'],
       ['farweave restore 20261125-143005', 'lay one back'],
     ],
-    'Exit codes: 0 taken and proven; 1 failed, and nothing is left of it; 2 bad input; 3 no Temporal; 130 Ctrl-C (it goes on).',
+    'Exit codes: 0 taken and proven; 1 failed; 2 bad input; 3 no Temporal; 130 Ctrl-C (it goes on).',
   );
   const list = command
     .command('list')

@@ -133,7 +133,7 @@ rm -rf ${unpackedIn(asked)}`,
 });
 
 /** What was laid aside is no longer what an undo would put back: it is left to whoever wants it, until the next backup. */
-export const settled = operation('mongodb.settled', z.object({ asked: BackupId }), {
+const settled = operation('mongodb.settled', z.object({ asked: BackupId }), {
   publishes: [],
   undo: { irreversible: 'all serve with the data of the backup by now' },
   probe: (_, { asked }) => sh`if [ -e ${beforeIn(asked)} ]; then echo there; fi`,

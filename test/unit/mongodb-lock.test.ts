@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { script, sh } from '../../ssh/command.ts';
-import { whileLocked } from './held.ts';
+import { whileLocked } from '../../src/roles/mongodb/held.ts';
+import { script, sh } from '../../src/ssh/command.ts';
 
 /** A host with a docker that runs commands apart from whoever calls it, and a shell that holds a lock as long as nobody makes the file `done`. */
 let folder: string;
@@ -48,6 +48,7 @@ it('acts while the member is locked, and unlocks it', async () => {
 it('unlocks when what it was locked for fails', async () => {
   await expect(run(sh`false`)).rejects.toMatchObject({ code: 1 });
   await until('unlocked');
+  expect(log()).toEqual(['locked', 'unlocked']);
 });
 
 it('unlocks when the job is killed', async () => {
@@ -56,6 +57,7 @@ it('unlocks when the job is killed', async () => {
   await pass(300); // by then it copies
   process.kill(-job.pid!, 'SIGKILL'); // all of it, with no time to clean up
   await until('unlocked');
+  expect(log()).toEqual(['locked', 'unlocked']);
 });
 
 it('has another shell unlock where the first one is killed', async () => {
