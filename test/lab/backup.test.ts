@@ -110,7 +110,8 @@ async function onPrimary(code: string): Promise<string> {
 
 async function onMember(n: number, code: string): Promise<string> {
   const { output } = await onDemo('secrets', 'show', 'mongodb.adminPassword');
-  const script = `db.getSiblingDB('admin').auth('admin', '${output.trim()}'); ${code}`;
+  const password = output.trim().split('\n').at(-1); // after what a busy machine is told of waiting
+  const script = `db.getSiblingDB('admin').auth('admin', '${password}'); ${code}`;
   const shell = ['docker', 'exec', `node${n}`, 'mongosh', '--quiet', '--eval', script];
   const { exitCode, stdout, stderr } = await exec(lab.hosts[n]!.name, shell);
   expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
