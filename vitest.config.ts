@@ -8,6 +8,7 @@ const LAB = [
   'readme',
   'refusal',
   'network',
+  'backup',
   'undo',
   'drift',
   'generic',

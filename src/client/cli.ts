@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import * as z from 'zod';
 import type { Global, Run } from './command.ts';
 import { addApply } from './commands/apply.ts';
+import { addBackup } from './commands/backup.ts';
 import { addCluster } from './commands/cluster.ts';
 import { addControl } from './commands/control.ts';
 import { addDemo } from './commands/demo.ts';
@@ -15,6 +16,7 @@ import { addHostkeys } from './commands/hostkeys.ts';
 import { addInit } from './commands/init.ts';
 import { addLab } from './commands/lab.ts';
 import { addPlan } from './commands/plan.ts';
+import { addRestore } from './commands/restore.ts';
 import { addRevisions } from './commands/revisions.ts';
 import { addRevisit } from './commands/revisit.ts';
 import { addSecrets } from './commands/secrets.ts';
@@ -63,6 +65,8 @@ const COMMANDS = [
   addWatch,
   addVerify,
   addDrift,
+  addBackup,
+  addRestore,
   addControl,
   addRevisit,
   addRevisions,

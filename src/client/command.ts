@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { Aim } from '../plan/compile.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { readCluster } from '../spec/file.ts';
@@ -60,7 +61,7 @@ export async function readSpec({ io, global }: At): Promise<Cluster> {
 }
 
 /** Values of the secrets that a plan takes from the spec. Throws SecretsError, which names all that are missing. */
-export async function secretsOf(at: At, cluster: Cluster, purpose: Plan['purpose']) {
+export async function secretsOf(at: At, cluster: Cluster, purpose: Aim) {
   const wanted = Object.fromEntries(givenSecrets(cluster, purpose));
   const values = await waiting(at.io, 'Fetching secrets', () =>
     resolveSecrets(wanted, at.io.env, { directory: folderOf(at) }),
@@ -81,7 +82,7 @@ export async function missingSecrets(at: At, cluster: Cluster): Promise<readonly
 }
 
 /** Which secrets are used does not depend on what a server remembers of the cluster. To destroy it takes none but to log in. */
-function givenSecrets(cluster: Cluster, purpose: Plan['purpose']) {
+function givenSecrets(cluster: Cluster, purpose: Aim) {
   const { plan } = draft(cluster, undefined, purpose);
   const isAsked = (name: string) => purpose !== 'destroy' || plan.hosts.some((host) => isOf(host, name));
   return Object.entries(cluster.secrets).filter(([name]) => plan.secrets[name]?.from === 'spec' && isAsked(name));

@@ -1,4 +1,8 @@
+import { madeBy } from '../plan/backups.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Backup } from '../roles/backup.ts';
 import type { Outcome } from '../workflows/contract.ts';
+import { backupLines } from './backup-lines.ts';
 import type { Farweave } from './connection.ts';
 import { EXIT } from './errors.ts';
 import type { Followed } from './follow.ts';
@@ -11,13 +15,21 @@ import { failedHosts, leftOut, tally, type View } from './view.ts';
 /** The last words about a rollout that has ended. */
 export function ended(farweave: Farweave, rollout: Followed, view: View, outcome: Outcome, manner: Manner): number {
   const { io, self } = manner;
-  const isEnd = view.plan.purpose === 'destroy';
-  const ok = outcome.state === 'done' && !(isEnd && outcome.abandoned);
-  const isCheck = view.plan.purpose === 'verify';
+  const { purpose } = view.plan;
+  const isEnd = purpose === 'destroy';
+  const isCheck = purpose === 'verify';
+  const made = purpose === 'backup' ? madeBy(view.plan, outcome.facts) : undefined;
+  // Hosts may be parked within the budget, and those may be the ones that were to take a backup.
+  const ok = outcome.state === 'done' && !(isEnd && outcome.abandoned) && made?.length !== 0;
   const elapsed = (view.ended ?? Date.now()) - view.began;
   const problems = inOrder(view, isCheck ? outcome.problems.filter(({ stage }) => !stage) : outcome.problems);
   if (manner.json)
-    writeJson(manner, { ...summary(farweave, rollout, view), ...withoutFacts(outcome), milliseconds: elapsed });
+    writeJson(manner, {
+      ...summary(farweave, rollout, view),
+      ...withoutFacts(outcome),
+      ...(made && { backups: made }),
+      milliseconds: elapsed,
+    });
   else
     say(manner, [
       ...(isCheck ? checkLines({ ...view, progress: { ...view.progress, problems: outcome.problems } }, io) : []),
@@ -26,8 +38,9 @@ export function ended(farweave: Farweave, rollout: Followed, view: View, outcome
       verdict(view, outcome, elapsed, io),
       ...abandonedLines(outcome, isEnd),
       ...(ok && !isCheck ? outputs(view) : []),
+      ...(made ? ['', ...(ok ? backupLines(made, view.plan.hosts) : ['No host has it.'])] : []),
       ...web(farweave, rollout, view),
-      ...next(isEnd ? (ok ? ['events'] : ['destroy']) : nextAfter(ok, isCheck), self),
+      ...next(isEnd ? (ok ? ['events'] : ['destroy']) : nextAfter(ok, purpose, made), self),
     ]);
   return ok ? EXIT.ok : EXIT.failed;
 }
@@ -123,8 +136,9 @@ function web(farweave: Farweave, { workflowId }: Followed, { runId }: View): rea
   return farweave.ui ? ['', `Web UI  ${workflowLink(farweave.ui, farweave.namespace, workflowId, runId)}`] : [];
 }
 
-function nextAfter(ok: boolean, isCheck: boolean): readonly string[] {
-  if (isCheck) return ok ? ['status'] : ['plan --check', 'apply'];
+function nextAfter(ok: boolean, purpose: Plan['purpose'], made: readonly Backup[] = []): readonly string[] {
+  if (purpose === 'backup') return ['backup list', ...(ok ? [`restore ${made[0]!.id}`] : ['status', 'verify'])];
+  if (purpose === 'verify') return ok ? ['status'] : ['plan --check', 'apply'];
   return ok ? ['status', 'verify', 'plan --check'] : ['plan --check', 'apply'];
 }
 

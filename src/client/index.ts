@@ -1,6 +1,6 @@
 import { WithStartWorkflowOperation } from '@temporalio/client';
 import { seal } from '../activities/vault.ts';
-import { allot, compilePlan } from '../plan/compile.ts';
+import { type Aim, allot, compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
 import { type Packed, pack } from '../plan/pack.ts';
 import type { Knowledge, Plan } from '../plan/plan.ts';
@@ -78,11 +78,11 @@ export interface Begun extends Followed, Pick<ApplyReply, 'attached' | 'queued' 
 export function draft(
   cluster: Cluster,
   state: ClusterView | undefined,
-  purpose: Plan['purpose'] = 'apply',
+  purpose: Aim = 'apply',
   { data = false } = {},
 ): Draft {
   const known = state?.knowledge ?? { indexes: {} };
-  const former = purpose === 'verify' ? undefined : state?.former;
+  const former = purpose === 'apply' || purpose === 'destroy' ? state?.former : undefined;
   const before = former && parseCluster(kept(former.spec), { file: 'cluster.yaml' }).cluster;
   const plan = compilePlan(cluster, known, {
     purpose,

@@ -6,7 +6,7 @@ import type { Role } from '../roles/role.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { parseCluster } from '../spec/parse.ts';
 import { sh } from '../ssh/command.ts';
-import { allot, compilePlan } from './compile.ts';
+import { type Aim, allot, compilePlan } from './compile.ts';
 import { digestOf } from './digest.ts';
 import type { Plan } from './plan.ts';
 
@@ -119,7 +119,7 @@ it('does not let a step that interrupts share a lane with one that does not', ()
 
 describe('the policy', () => {
   const night = { from: '22:00', to: '04:00' };
-  const compiled = (rollout: Partial<Cluster['rollout']>, options: { purpose?: Plan['purpose'] } = {}) =>
+  const compiled = (rollout: Partial<Cluster['rollout']>, options: { purpose?: Aim } = {}) =>
     compilePlan(
       {
         ...cluster,

@@ -18,10 +18,14 @@ import {
   withdrawn,
 } from './plan.ts';
 import { amountOf, policyOf } from './policy.ts';
+import { isSafekeeping, ON_FAILURE, purposeOf, type Safekeeping, safekeeping } from './safekeeping.ts';
 import { withdrawals } from './withdraw.ts';
 
+/** What a plan is to be for. */
+export type Aim = Exclude<Plan['purpose'], 'backup' | 'restore'> | Safekeeping;
+
 export interface CompileOptions {
-  readonly purpose?: Plan['purpose'];
+  readonly purpose?: Aim;
   /** The registry's unless told. */
   readonly roles?: readonly Role[];
   /** What the cluster was before: hosts that are not in it any more leave in order. */
@@ -35,13 +39,14 @@ export interface CompileOptions {
 /** How long a verification gives what may be about to come, in milliseconds. */
 const VERIFYING = 10_000;
 
-/** The plan that makes a cluster what its spec says, or that takes it away. Pure: the same input gives the same plan. */
+/** The plan that makes a cluster what its spec says, or of what else is aimed at. Pure: the same input gives the same plan. */
 export function compilePlan(
   cluster: Cluster,
   knowledge: Knowledge,
-  { purpose = 'apply', roles = registry, before, forced = false, data = false }: CompileOptions = {},
+  { purpose: aim = 'apply', roles = registry, before, forced = false, data = false }: CompileOptions = {},
 ): Plan {
-  const isEnd = purpose === 'destroy';
+  const isEnd = aim === 'destroy';
+  const purpose = isSafekeeping(aim) ? purposeOf(aim) : aim;
   const { indexes } = allot(cluster, knowledge);
   const all = cluster.hosts.map((host) => ({
     ...host,
@@ -52,18 +57,17 @@ export function compilePlan(
   const layout: Layout = { ...cluster, cluster: cluster.name, hosts: all, ...(leaving && { leaving }) };
   const contextOf = contexts(layout, roles);
   const here = used(layout, roles);
+  const of = (role: Role) => [layout.sections[role.name], contextOf(role)] as const;
 
-  const staying = here.flatMap((role) => role.stages(layout.sections[role.name], contextOf(role)));
-  const parting = leaving
-    ? here.toReversed().flatMap((role) => role.leave?.(layout.sections[role.name], contextOf(role)) ?? [])
-    : [];
+  const staying = isSafekeeping(aim) ? safekeeping(aim, here, of) : here.flatMap((role) => role.stages(...of(role)));
+  const parting = leaving ? here.toReversed().flatMap((role) => role.leave?.(...of(role)) ?? []) : [];
   const gone = [...(isEnd ? all : []), ...(leaving?.hosts ?? [])];
   const ending = gone.length > 0 ? endOf(isEnd ? cluster : before!, gone, { knowledge, roles, data }) : [];
   const laidOut = isEnd ? ending : [...staying, ...parting, ...ending];
   const named = laidOut.filter((stage) => stage.hosts.length > 0).map(withId);
-  const wanted = purpose === 'verify' ? named.filter(({ kind }) => kind === 'check').map(always) : named;
+  const wanted = aim === 'verify' ? named.filter(({ kind }) => kind === 'check').map(always) : named;
   const { stages, segments } = cut(wanted, operationsOf(roles, wanted));
-  const hosts = isEnd ? gone : [...all, ...gone];
+  const hosts = isSafekeeping(aim) ? all.filter(({ name }) => isNamed(stages, name)) : isEnd ? gone : [...all, ...gone];
   // A verification changes nothing, so there is nobody to spare and nothing to wait for.
   const policy = purpose === 'apply' ? policyFor(cluster, hosts) : undefined;
   return {
@@ -76,12 +80,14 @@ export function compilePlan(
     secrets: secretsOf([cluster, ...(before ? [before] : [])], hosts, stages),
     // Who takes a cluster away wants of each host as much as can be had.
     budget: isEnd ? hosts.length : amountOf(cluster.rollout.budget, all.length),
-    onFailure: isEnd ? 'continue' : cluster.rollout.onFailure,
+    onFailure: ON_FAILURE[purpose] ?? cluster.rollout.onFailure,
     ...(policy && { policy }),
     patience: purpose === 'verify' ? IMPATIENCE : PATIENCE,
-    outputs: isEnd ? [] : here.flatMap((role) => role.outputs?.(layout.sections[role.name], contextOf(role)) ?? []),
+    outputs: isEnd || purpose === 'backup' ? [] : here.flatMap((role) => role.outputs?.(...of(role)) ?? []),
   };
 }
+
+const isNamed = (stages: readonly Stage[], host: string) => stages.some(({ hosts }) => hosts.includes(host));
 
 /** How hosts end up that leave: as they were before all that this cluster has ever brought about on them. */
 function endOf(

@@ -140,8 +140,8 @@ export interface Policy {
 export interface Plan {
   readonly version: 1;
   readonly cluster: string;
-  /** `apply` rolls out; `verify` only checks; `destroy` leaves the hosts as they were found. */
-  readonly purpose: 'apply' | 'verify' | 'destroy';
+  /** `apply` rolls out; `verify` only checks; `destroy` leaves the hosts as they were found; the others take a backup, or lay one back. */
+  readonly purpose: 'apply' | 'verify' | 'destroy' | 'backup' | 'restore';
   readonly hosts: readonly HostSpec[];
   readonly stages: readonly Stage[];
   readonly segments: readonly Segment[];

@@ -15,7 +15,9 @@ type Arguments = ReturnType<typeof argumentLines>;
 
 function header(plan: Plan): string {
   const sites = [...new Set(plan.hosts.map(({ site }) => site))];
-  const what = { verify: 'Checks', apply: 'Plan', destroy: 'The end' }[plan.purpose];
+  const what = { verify: 'Checks', apply: 'Plan', destroy: 'The end', backup: 'Backup', restore: 'Restore' }[
+    plan.purpose
+  ];
   const count = `${many(plan.hosts.length, 'host')} in ${many(sites.length, 'site')}, ${many(plan.stages.length, 'stage')}`;
   const width = Math.max(...sites.map(({ length }) => length));
   return [

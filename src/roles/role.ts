@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { HostSpec, Stage } from '../plan/plan.ts';
+import type { BackedUp } from './backup.ts';
 import type { DnsRecord, Network } from './network.ts';
 import type { Operation } from './operation.ts';
 import type { Generated, SecretReference } from './secret.ts';
@@ -77,6 +78,8 @@ export interface Role<Config = unknown> {
   leave?(config: Config, context: Context): readonly Stage[];
   /** Where the data of hosts is to be erased as they leave (`context.on`), once all else was taken back there. */
   erase?(config: Config, context: Context): readonly Stage[];
+  /** How what it keeps is backed up and laid back. */
+  readonly backup?: BackedUp<Config>;
   /** What an operator wants to read at the end, such as addresses. */
   outputs?(config: Config, context: Context): readonly { readonly title: string; readonly value: string }[];
 }

@@ -48,7 +48,9 @@ export function holderOf(
   { plan: { purpose } }: { readonly plan: Pick<ApplyRequest['plan'], 'purpose'> },
 ): RunningRollout | undefined {
   if (!rollout || rollout.purpose === 'verify' || rollout.followUp) return undefined;
-  return (rollout.stuck || rollout.repair) && purpose !== 'verify' ? undefined : rollout;
+  // What has stopped half-way through a restore must not be tidied away by a backup, nor begun anew by another restore.
+  const mends = purpose === 'apply' || purpose === 'destroy';
+  return (rollout.stuck || rollout.repair) && mends ? undefined : rollout;
 }
 
 /** Gives the hosts that are to come along again. */

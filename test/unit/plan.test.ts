@@ -13,6 +13,14 @@ const file = new URL('../../examples/nodebb.yaml', import.meta.url).pathname;
 const { cluster, warnings } = await readCluster(file);
 const plan = compilePlan(cluster, { indexes: {} });
 
+const taken = compilePlan(cluster, { indexes: {} }, { purpose: { backup: '20261125-143005' } });
+const laidBack = compilePlan(
+  cluster,
+  { indexes: {} },
+  { purpose: { restore: { id: '20261125-143005', host: 'vm1', sha256: 'ab', asked: '20261201-080000' } } },
+);
+const operationsOf = ({ stages }: Plan) => stages.map(({ operation }) => operation);
+
 it('reads the cluster of the article', () => {
   expect(warnings).toEqual([]);
   expect(cluster.hosts.map(({ name, site, address }) => [name, site, address])).toEqual([
@@ -46,7 +54,7 @@ it('gives every operation of the roles a place in a plan of theirs', () => {
   const { indexes } = allot(cluster, { indexes: {} });
   const less = compilePlan({ ...cluster, hosts: cluster.hosts.slice(1) }, { indexes }, { before: cluster });
   const ends = whole.map((each) => compilePlan(each, { indexes: {} }, { purpose: 'destroy', data: true }));
-  const named = [plan, less, ...ends, ...others].flatMap(({ stages }) =>
+  const named = [plan, less, taken, laidBack, ...ends, ...others].flatMap(({ stages }) =>
     stages.flatMap((stage) => [
       stage.operation,
       ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : []),
@@ -69,6 +77,32 @@ it('knows what may interrupt what serves on a host', () => {
     'mongodb.start',
     'nodebb.start',
   ]);
+});
+
+it('takes a backup of one member after another, and undoes what has not come to be one', () => {
+  expect(taken).toMatchObject({ purpose: 'backup', onFailure: 'rollback', outputs: [] });
+  expect(operationsOf(taken)).toEqual(['mongodb.standing', 'mongodb.copied', 'mongodb.backup', 'mongodb.kept']);
+  expect(taken.stages[1]).toMatchObject({ scope: 'cluster', on: 'each', order: { rolling: 1 } });
+  expect(operationsOf(compilePlan(cluster, { indexes: {} }, { purpose: 'backups' }))).toEqual(['mongodb.kept']);
+});
+
+it('proves a backup before it stops anything, and starts the forum last', () => {
+  const names = operationsOf(laidBack);
+  const inOrder = ['mongodb.restorable', 'mongodb.unpacked', 'nodebb.stopped', 'mongodb.replaced', 'mongodb.start'];
+  expect(names.slice(0, 4)).toEqual(inOrder.slice(0, 4));
+  expect(names.indexOf('mongodb.start')).toBeLessThan(names.indexOf('nodebb.start'));
+  expect(names).not.toContain('docker.install');
+  expect(laidBack).toMatchObject({ purpose: 'restore', onFailure: 'pause' });
+  expect(laidBack).not.toHaveProperty('policy');
+});
+
+it('lays a backup back where it lies, and has nobody spared, since all have been stopped', () => {
+  const on = (operation: string) => laidBack.stages.find((stage) => stage.operation === operation)?.hosts;
+  expect(on('mongodb.unpacked')).toEqual(['vm1']);
+  expect(on('mongodb.replaced')).toEqual(['vm0', 'vm1', 'vm2']);
+  // The survey finds all in the set still; those that have lost their data must not be taken for members.
+  expect(on('mongodb.members')).toEqual(['vm1']);
+  expect(laidBack.stages.filter(({ spare, guard }) => spare !== undefined || guard)).toEqual([]);
 });
 
 it.each([

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { Cluster } from '../../spec/cluster.ts';
 import type { ClusterView } from '../../workflows/contract.ts';
 import { accompany } from '../accompany.ts';
+import { takeBackup } from '../backups.ts';
 import {
   type At,
   mannerOf,
@@ -29,6 +30,7 @@ interface Options {
   readonly queue?: boolean;
   readonly attach?: boolean;
   readonly withdraw?: boolean;
+  readonly backup?: boolean;
 }
 
 export function addApply(program: Command, run: Run): void {
@@ -46,6 +48,7 @@ export function addApply(program: Command, run: Run): void {
     .option('-y, --yes', 'do not ask')
     .option('--wait', 'watch until it has ended (the default)')
     .option('--detach', 'begin and return at once')
+    .option('--backup', 'take a backup first, and apply only if it was proven')
     .option('--queue', 'where another rollout runs: wait for its end, then begin')
     .option('--attach', 'where another rollout runs: watch that one instead')
     .option('--withdraw', 'take back the apply that waits in the queue')
@@ -56,6 +59,7 @@ export function addApply(program: Command, run: Run): void {
       ['farweave apply', 'show, ask, roll out, watch'],
       ['farweave apply --yes --json', 'for scripts: the outcome as one JSON document'],
       ['farweave apply --queue', 'after the rollout that runs; Ctrl-C leaves it in the queue'],
+      ['farweave apply --backup', 'before an upgrade: what the hosts keep can be laid back'],
       ['farweave apply --plan 0123456789abcdef', 'exactly what was reviewed, or nothing'],
     ],
     'Exit codes: 0 done; 1 failed, paused on a failure, or refused; 2 bad input; 3 no Temporal; 130 Ctrl-C (the rollout goes on).',
@@ -77,6 +81,7 @@ export async function applyCluster(at: At, options: Options): Promise<number> {
     if (options.attach && state?.rollout && !underWay)
       return await accompany(farweave, { cluster: cluster.name, ...state.rollout }, mannerOf(at));
     if (at.io.canAsk && !options.yes && !underWay && !(await agreed(at, made))) return EXIT.failed;
+    if (options.backup && state && !underWay) await backedUp(at, farweave, cluster, state);
     const rollout = await waiting(at.io, 'Beginning the rollout', () =>
       begin(farweave, made, secrets, { queue: options.queue === true }),
     );
@@ -84,6 +89,17 @@ export async function applyCluster(at: At, options: Options): Promise<number> {
     if (options.detach) return detached(at, farweave, rollout);
     tellOf(at, farweave, rollout);
     return await accompany(farweave, rollout, mannerOf(at));
+  });
+}
+
+/** A gate: throws unless a backup was taken and proven. What it says goes to stderr, where it is no part of the outcome. */
+async function backedUp(at: At, farweave: Farweave, cluster: Cluster, state: ClusterView): Promise<void> {
+  const aside = { ...at, io: { ...at.io, out: at.io.err } };
+  const exitCode = await takeBackup(aside, farweave, cluster, state);
+  if (exitCode === EXIT.ok) return;
+  throw new Failure('Nothing was applied: the backup that was to come before it has not been taken.', {
+    hint: `${at.self} apply goes without one.`,
+    exitCode,
   });
 }
 

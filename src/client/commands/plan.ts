@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
+import type { Aim } from '../../plan/compile.ts';
 import { printFindings } from '../../plan/findings.ts';
 import { printPlan } from '../../plan/print.ts';
 import type { Cluster } from '../../spec/cluster.ts';
@@ -17,7 +18,7 @@ import {
 import { isServerNamed } from '../connection.ts';
 import { look as lookAround } from '../dev/embedded.ts';
 import { EXIT } from '../errors.ts';
-import { type Draft, draft, look, status } from '../index.ts';
+import { draft, look, status } from '../index.ts';
 import { problemLines } from '../report.ts';
 import { waiting } from '../waiting.ts';
 
@@ -64,7 +65,7 @@ async function plan(
   return EXIT.ok;
 }
 
-async function checked(at: At, cluster: Cluster, purpose: Draft['plan']['purpose']): Promise<number> {
+async function checked(at: At, cluster: Cluster, purpose: Aim): Promise<number> {
   const { io } = at;
   const secrets = await secretsOf(at, cluster, purpose);
   return await withTemporal(at, async (farweave) => {

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { versionOf } from '../container.ts';
 import { type Context, hostNames } from '../role.ts';
+import { Backups } from './backups.ts';
 import { MOST_VOTERS } from './health.ts';
 import { memberName } from './member.ts';
 
@@ -55,6 +56,7 @@ export const Config = z
       .union([z.literal('majority'), z.int().min(1).max(MOST_VOTERS)])
       .default('majority')
       .describe('How many members must have a write before it is acknowledged, unless a client says otherwise.'),
+    backup: Backups,
   })
   .describe('A MongoDB replica set, one member a host, reachable in the mesh.');
 

@@ -1,13 +1,15 @@
 import type { Stage } from '../../plan/plan.ts';
 import { address, SLOTS } from '../network.ts';
 import type { Context, Role } from '../role.ts';
+import * as backups from './backup.ts';
 import { Config, memberAddress, version } from './config.ts';
 import { erased } from './erase.ts';
 import * as health from './health.ts';
 import * as leaving from './leaving.ts';
-import { KEY_SECRET, type Member, memberName } from './member.ts';
+import { KEY_SECRET, memberName, memberOf } from './member.ts';
 import * as operations from './operations.ts';
 import { validate } from './problems.ts';
+import * as restore from './restore.ts';
 import * as set from './set.ts';
 import { ADMIN_PASSWORD } from './shell.ts';
 
@@ -40,6 +42,8 @@ export const mongodb: Role<Config> = {
     leaving.removed,
     leaving.stopped,
     erased,
+    ...backups.operations,
+    ...restore.operations,
   ],
   validate,
   records: (_, { on, network }) =>
@@ -52,6 +56,14 @@ export const mongodb: Role<Config> = {
   stages,
   leave,
   erase: (_, { on }) => [erased.over(on, "erase MongoDB's data", {})],
+  backup: {
+    take: (config, context, id) => backups.taking(memberOf(config, context), context.on, { ...config.backup, id }),
+    list: ({ backup: { keep } }, { on }) => [backups.keeping(on, keep)],
+    restore: (config, context, wanted) => ({
+      ...restore.replacing(memberOf(config, context), context.on, { ...wanted, version: version(config) ?? '' }),
+      rise: stages(config, context).map((stage) => restore.knowing(stage, wanted.host)),
+    }),
+  },
 };
 
 /** The set as its clients see it; none where the cluster has no MongoDB. */
@@ -66,19 +78,9 @@ export function mongodbOf(context: Pick<Context, 'network' | 'section' | 'hostsO
 }
 
 function stages(config: Config, context: Context): readonly Stage[] {
-  const { on, cluster, network } = context;
-  const { image, replicaSet, port, cacheGB, oplogMB, writeConcern, featureCompatibility: format } = config;
-  const member: Member = {
-    cluster,
-    image,
-    replicaSet,
-    port,
-    options: [
-      ...(cacheGB === undefined ? [] : ['--wiredTigerCacheSizeGB', String(cacheGB)]),
-      ...(oplogMB === undefined ? [] : ['--oplogSize', String(oplogMB)]),
-    ],
-    network,
-  };
+  const { on } = context;
+  const { image, port, writeConcern, featureCompatibility: format } = config;
+  const member = memberOf(config, context);
   const replicas = replicaSetOf(config, context);
   const once = { ...LOGIN, barrier: { scope: 'cluster', on: 'one', order: 'all' } } as const;
   const together = { ...LOGIN, barrier: { scope: 'cluster', on: 'each', order: 'all' } } as const;

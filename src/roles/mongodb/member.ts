@@ -17,6 +17,23 @@ export const Member = z.object({
 });
 export type Member = z.infer<typeof Member>;
 
+interface MemberConfig extends Pick<Member, 'image' | 'replicaSet' | 'port'> {
+  readonly cacheGB?: number | undefined;
+  readonly oplogMB?: number | undefined;
+}
+
+/** The same for all, from the section of the role and the cluster. */
+export function memberOf(
+  { image, replicaSet, port, cacheGB, oplogMB }: MemberConfig,
+  { cluster, network }: Pick<Member, 'cluster' | 'network'>,
+): Member {
+  const options = [
+    ...(cacheGB === undefined ? [] : ['--wiredTigerCacheSizeGB', String(cacheGB)]),
+    ...(oplogMB === undefined ? [] : ['--oplogSize', String(oplogMB)]),
+  ];
+  return { cluster, image, replicaSet, port, options, network };
+}
+
 /** The user that the published images run mongod as. */
 export const OWNER = '999:999';
 

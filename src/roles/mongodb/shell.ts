@@ -50,7 +50,7 @@ const Look = z.object({
 });
 
 /** Before each line that a script means for its caller: shells print warnings of their own. */
-const MARK = 'farweave ';
+export const MARK = 'farweave ';
 
 /** Functions that the published shells of all versions understand, mongo (4.4) and mongosh alike. */
 const LIBRARY = String.raw`
@@ -163,13 +163,23 @@ interface Limits {
 /** Less than a question may take: then the shell in the container ends by itself, and says what it has. */
 const LOOK_LIMITS: Limits = { wait: 5, all: 45 };
 
-/** Runs JavaScript in the shell of a member's image, against that member (`local`), as a command on its host. */
-export function javascript(shell: Shell, code: Text | string, { wait, all }: Limits): Command {
+/**
+ * Runs JavaScript in the shell of a member's image, against that member (`local`), as a command on its host.
+ * `before` prints JavaScript that the host alone can tell, to stand before all else.
+ */
+export function javascript(shell: Shell, code: Text | string, { wait, all }: Limits, before?: Command): Command {
+  const print = sh`printf %s ${words(program(shell, code, wait))}`;
+  const source = before === undefined ? print : sh`{ ${before}; ${print}; }`;
+  return sh`${source} | docker exec --interactive ${COOKIE} --user 0 ${shell.name} sh -c ${RUN} farweave ${all}`;
+}
+
+/** What the shell is given to run: `local` is waited for so many seconds. */
+export function program({ port }: Pick<Shell, 'port'>, code: Text | string, wait: number): Text {
   const prelude = text`const user = ${JSON.stringify(ADMIN_USER)}, password = "${secret(ADMIN_PASSWORD, 'json')}";
 ${LIBRARY}
-const local = reach("127.0.0.1:${shell.port}", ${wait});
+const local = reach("127.0.0.1:${port}", ${wait});
 `;
-  return sh`printf %s ${words([...prelude, ...(typeof code === 'string' ? [code] : code)])} | docker exec --interactive ${COOKIE} --user 0 ${shell.name} sh -c ${RUN} farweave ${all}`;
+  return [...prelude, ...(typeof code === 'string' ? [code] : code)];
 }
 
 /**

@@ -66,6 +66,14 @@ export const nodebb: Role<Config> = {
   stages,
   leave: (_, { leaving }) => [stopped.over(leaving, 'stop NodeBB', {})],
   erase: (_, { on }) => [erased.over(on, 'erase uploads and assets', {})],
+  backup: {
+    restore: (config, context) => ({
+      prove: [],
+      halt: [stopped.over(context.on, 'stop NodeBB', {}, { barrier: { scope: 'cluster', on: 'each', order: 'all' } })],
+      rise: stages(config, context),
+      settle: [],
+    }),
+  },
   outputs: ({ url, port, admin }, { on }) => [
     ...on.map((host) => ({ title: `NodeBB on ${host.name}`, value: frontOf(host, { url: url ?? null, port }) })),
     { title: 'NodeBB login', value: `${admin.username}, password ${whereabouts(admin.password)}` },
