@@ -106,8 +106,11 @@ export function installing(key: string, packages: readonly string[], first: Comm
       // Old package lists name files that the mirrors no longer have.
       sh`plan=$(${install}) || { apt update; plan=$(${install}); }`,
       String.raw`new=$(printf '%s\n' "$plan" | sed -n 's/^Inst \([^ ]*\) (.*/\1/p')`,
+      // One that was noted before, and that somebody has purged since, is noted once more: `tree 2`.
+      sh`new=$(printf '%s\n' $new | awk -v noted=${list} 'BEGIN { while ((getline line < noted) > 0) { split(line, word, " "); times[word[1]]++ } }
+  $1 { print times[$1] ? $1 " " times[$1] + 1 : $1 }')`,
       sh`mkdir -p ${STATE}/packages`,
-      sh`{ cat ${list} 2>/dev/null || :; printf '%s\n' $new; } | sed '/^$/d' | sort -u > ${all}.farweave-new`,
+      sh`{ cat ${list} 2>/dev/null || :; printf '%s\n' "$new"; } | sed '/^$/d' | sort -u > ${all}.farweave-new`,
       sh`cp ${all}.farweave-new ${list}.farweave-new`,
       sh`mv -f ${all}.farweave-new ${all}`,
       sh`mv -f ${list}.farweave-new ${list}`,
@@ -125,6 +128,7 @@ export function purgingAdded(key: string): Script {
     sh`added=
 if [ -e ${all} ]; then
   if [ -e ${list} ]; then added=$(comm -23 ${all} ${list}); else added=$(cat ${all}); fi
+  added=$(printf '%s\n' "$added" | sed 's/ .*//' | sort -u)
 fi`,
     // What somebody has purged meanwhile apt may not even know by name.
     sh`[ -z "$added" ] || added=$(dpkg-query -W -f=${format} $added 2>/dev/null | sed -n '/^not-installed /d; s/^[^ ]* //p' | sort -u)`,

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { purgingAdded } from './packages.ts';
+import { installing, purgingAdded } from '../../src/roles/system/packages.ts';
 
 let root: string;
 beforeEach(() => {
@@ -76,7 +76,29 @@ describe('what a step has added', () => {
     expect(purge(['vim']).purged).toEqual([]);
   });
 
+  test('is what was put back where somebody had purged it by hand', () => {
+    list(['curl', 'jq']);
+    list(['curl', 'jq', 'jq 2'], 'k.all');
+    expect(purge(['curl', 'jq']).purged).toEqual(['jq']);
+    expect(listed('k.all')).toBe('curl\njq\n');
+  });
+
   test('is nothing where no step has ever added anything', () => {
     expect(purge(['vim'])).toEqual({ purged: [], said: '' });
   });
+});
+
+test('a package that is noted already, and not there any more, is noted once more', () => {
+  list(['curl', 'tree', 'tree 2']);
+  const { text } = installing('k', ['tree', 'jq']);
+  // As far as the notes: what is simulated says what is new.
+  const upTo = text.slice(0, text.indexOf('apt install --no-install-recommends $packages'));
+  const noting = upTo.replace(
+    /^plan=.*$/m,
+    "plan=$(printf 'Inst tree (1.0)\\nInst curl [1.0] (2.0)\\nInst jq (1.6)\\n')",
+  );
+  const script = noting.replaceAll('/var/lib/farweave', join(root, 'state'));
+  expect(spawnSync('/bin/sh', ['-c', script], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+  expect(listed('k')).toBe('curl\njq\ntree\ntree 2\ntree 3\n');
+  expect(listed('k.all')).toBe(listed('k'));
 });
