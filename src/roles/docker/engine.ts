@@ -90,7 +90,8 @@ function removingEngine(): Script {
     sh`others=
 if command -v dockerd > /dev/null; then others=$(timeout 20 docker ps --all --format ${'{{.Names}}'} 2>/dev/null | head -n 3 | tr '\n' ' ') || :; fi`,
     sh`if [ -n "$others" ]; then echo "left: Docker, which has containers of somebody else: $others"; else
-${purgingAdded(NAME)}
+${purgingAdded(NAME, { 'docker.io': 'docker', 'docker-ce': 'docker' })}
+hash -r
 if ! command -v dockerd > /dev/null; then
   ip link delete docker0 2>/dev/null || :
   ${{ text: WITHOUT_RULES }}
@@ -101,7 +102,7 @@ if ! command -v dockerd > /dev/null; then
   fi
   command -v containerd > /dev/null || rm -rf /var/lib/containerd /run/containerd
   rm -rf /run/docker /etc/docker/key.json
-  rmdir /etc/docker /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || :
+  rmdir /etc/docker /etc/cni/net.d /etc/cni /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || :
 fi
 fi`,
   );
