@@ -14,7 +14,11 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** A package manager: `needs` names who needs whom, `there` what is installed. Gives what it was told to purge, and what was said. */
-function purge(there: readonly string[], needs: Readonly<Record<string, readonly string[]>> = {}) {
+function purge(
+  there: readonly string[],
+  needs: Readonly<Record<string, readonly string[]>> = {},
+  accounts: Readonly<Record<string, string>> = {},
+) {
   const goneWith = (name: string): readonly string[] => [
     name,
     ...Object.entries(needs).flatMap(([who, whom]) => (whom.includes(name) ? goneWith(who) : [])),
@@ -25,12 +29,13 @@ function purge(there: readonly string[], needs: Readonly<Record<string, readonly
 if [ "$1" = -s ]; then shift 4; for name in "$@"; do case $name in ${simulated.map((one) => one.replace("echo '", "printf '").replace("' ;;", "\\n' ;;")).join(' ')} esac; done
 else echo "$@" | sed 's/.* purge//' >> ${root}/purged; fi`,
     'dpkg-query': `#!/bin/bash
-shift 2; for name in "$@"; do case ' ${there.join(' ')} ' in *" $name "*) echo "installed $name" ;; esac; done`,
+case $2 in -f*) shift 2 ;; *) ! grep -qw -- "$2" ${root}/purged; exit ;; esac; for name in "$@"; do case ' ${there.join(' ')} ' in *" $name "*) echo "installed $name" ;; esac; done`,
     dpkg: '#!/bin/sh',
     perl: '#!/bin/sh\nexit 1',
+    userdel: `#!/bin/sh\necho "$@" >> ${root}/accounts`,
   };
   for (const [name, text] of Object.entries(fakes)) writeFileSync(join(root, name), text, { mode: 0o755 });
-  const text = purgingAdded('k')
+  const text = purgingAdded('k', accounts)
     .text.replaceAll('/var/lib/farweave', join(root, 'state'))
     .replaceAll('/run/farweave', join(root, 'run/farweave'));
   const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', text], {
@@ -39,7 +44,8 @@ shift 2; for name in "$@"; do case ' ${there.join(' ')} ' in *" $name "*) echo "
   });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   const purged = existsSync(join(root, 'purged')) ? readFileSync(join(root, 'purged'), 'utf8').trim().split(' ') : [];
-  return { purged, said: stdout };
+  const deleted = existsSync(join(root, 'accounts')) ? readFileSync(join(root, 'accounts'), 'utf8').trim() : '';
+  return { purged, said: stdout, deleted };
 }
 
 const list = (names: readonly string[], file = 'k') =>
@@ -83,8 +89,17 @@ describe('what a step has added', () => {
     expect(listed('k.all')).toBe('curl\njq\n');
   });
 
+  test.each([
+    ['with the package that has made it', ['names', 'names 2'], {}, 'names'],
+    ['not where its package stays', ['names'], { theirs: ['names'] }, ''],
+    ['not where its package was there before', ['other'], {}, ''],
+  ])('takes an account along %s', (_, added, needs, deleted) => {
+    list(added, 'k.all');
+    expect(purge(['names', 'other', 'theirs'], needs, { names: 'names' }).deleted).toBe(deleted);
+  });
+
   test('is nothing where no step has ever added anything', () => {
-    expect(purge(['vim'])).toEqual({ purged: [], said: '' });
+    expect(purge(['vim'])).toEqual({ purged: [], said: '', deleted: '' });
   });
 });
 

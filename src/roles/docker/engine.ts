@@ -95,12 +95,16 @@ hash -r
 if ! command -v dockerd > /dev/null; then
   ip link delete docker0 2>/dev/null || :
   ${{ text: WITHOUT_RULES }}
-  if [ -z "$(ls /var/lib/docker/volumes 2>/dev/null | grep -vxE 'metadata.db|backingFsBlockDev')" ]; then rm -rf /var/lib/docker
-  elif [ -d /var/lib/docker ]; then
-    find /var/lib/docker -mindepth 1 -maxdepth 1 ! -name volumes -exec rm -rf {} +
-    echo "left: volumes of Docker in /var/lib/docker/volumes: $(ls /var/lib/docker/volumes | grep -vxE 'metadata.db|backingFsBlockDev' | head -n 3 | tr '\n' ' ')"
+  volumes=$(ls /var/lib/docker/volumes 2>/dev/null | grep -vxE 'metadata.db|backingFsBlockDev' | head -n 3 | tr '\n' ' ') || :
+  [ -n "$volumes" ] || rm -rf /var/lib/docker/volumes
+  [ -z "$volumes" ] || echo "left: volumes of Docker in /var/lib/docker/volumes: $volumes"
+  # Either may be a disk of its own.
+  if [ -d /var/lib/docker ]; then find /var/lib/docker -mindepth 1 -maxdepth 1 ! -name volumes -exec rm -rf {} +; fi
+  if [ -d /var/lib/containerd ] && ! command -v containerd > /dev/null; then
+    find /var/lib/containerd -mindepth 1 -maxdepth 1 -exec rm -rf {} +
+    rm -rf /run/containerd
   fi
-  command -v containerd > /dev/null || rm -rf /var/lib/containerd /run/containerd
+  rmdir /var/lib/docker /var/lib/containerd 2>/dev/null || :
   rm -rf /run/docker /etc/docker/key.json
   rmdir /etc/docker /etc/cni/net.d /etc/cni /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || :
 fi
