@@ -105,7 +105,7 @@ if ! command -v dockerd > /dev/null; then
     rm -rf /run/containerd
   fi
   rmdir /var/lib/docker /var/lib/containerd 2>/dev/null || :
-  rm -rf /run/docker /etc/docker/key.json
+  rm -rf /run/docker /run/docker.sock /etc/docker/key.json
   rmdir /etc/docker /etc/cni/net.d /etc/cni /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || :
 fi
 fi`,
