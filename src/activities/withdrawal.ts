@@ -16,9 +16,9 @@ const Released = z.object({ data: z.boolean() });
 /** Takes a host back to what it was before the first rollout: by what is recorded there, whatever the plan says by now. */
 export interface Withdrawal {
   readonly probe: Command;
-  judge(output: Output): Verdict;
+  readonly judge: (output: Output) => Verdict;
   /** Throws unless it holds afterwards. */
-  perform(): Promise<Result>;
+  readonly perform: () => Promise<Result>;
 }
 
 /** What a step takes back; undefined where it is none of these. Throws UnknownOperation or InvalidArguments. */

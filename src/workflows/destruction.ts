@@ -24,7 +24,7 @@ export function destroyedAfter(
   const destroyed = {
     at,
     by,
-    ...(erases && { data: true as const }),
+    ...((erases || state.destroyed?.data) && { data: true as const }),
     ...(abandoned.length > 0 && { left: abandoned }),
   };
   if (abandoned.length > 0) return { ...state, destroyed };

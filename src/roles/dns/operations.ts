@@ -15,7 +15,9 @@ export const Names = z.object({
 export type Names = z.infer<typeof Names>;
 
 /** `host` is for the check, and for whoever looks for a fault. */
-export const install = packagesInstalled('dns.install', z.object({}), () => ['dnsmasq-base', 'bind9-host']);
+export const install = packagesInstalled('dns.install', z.object({}), () => ['dnsmasq-base', 'bind9-host'], {
+  'dnsmasq-base': 'dnsmasq',
+});
 
 const CONFIG = '/etc/farweave/dns.conf';
 const HOSTS = '/etc/farweave/dns.hosts';

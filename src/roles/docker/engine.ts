@@ -90,18 +90,23 @@ function removingEngine(): Script {
     sh`others=
 if command -v dockerd > /dev/null; then others=$(timeout 20 docker ps --all --format ${'{{.Names}}'} 2>/dev/null | head -n 3 | tr '\n' ' ') || :; fi`,
     sh`if [ -n "$others" ]; then echo "left: Docker, which has containers of somebody else: $others"; else
-${purgingAdded(NAME)}
+${purgingAdded(NAME, { 'docker.io': 'docker', 'docker-ce': 'docker' })}
+hash -r
 if ! command -v dockerd > /dev/null; then
   ip link delete docker0 2>/dev/null || :
   ${{ text: WITHOUT_RULES }}
-  if [ -z "$(ls /var/lib/docker/volumes 2>/dev/null | grep -vxE 'metadata.db|backingFsBlockDev')" ]; then rm -rf /var/lib/docker
-  elif [ -d /var/lib/docker ]; then
-    find /var/lib/docker -mindepth 1 -maxdepth 1 ! -name volumes -exec rm -rf {} +
-    echo "left: volumes of Docker in /var/lib/docker/volumes: $(ls /var/lib/docker/volumes | grep -vxE 'metadata.db|backingFsBlockDev' | head -n 3 | tr '\n' ' ')"
+  volumes=$(ls /var/lib/docker/volumes 2>/dev/null | grep -vxE 'metadata.db|backingFsBlockDev' | head -n 3 | tr '\n' ' ') || :
+  [ -n "$volumes" ] || rm -rf /var/lib/docker/volumes
+  [ -z "$volumes" ] || echo "left: volumes of Docker in /var/lib/docker/volumes: $volumes"
+  # Either may be a disk of its own.
+  if [ -d /var/lib/docker ]; then find /var/lib/docker -mindepth 1 -maxdepth 1 ! -name volumes -exec rm -rf {} +; fi
+  if [ -d /var/lib/containerd ] && ! command -v containerd > /dev/null; then
+    find /var/lib/containerd -mindepth 1 -maxdepth 1 -exec rm -rf {} +
+    rm -rf /run/containerd
   fi
-  command -v containerd > /dev/null || rm -rf /var/lib/containerd /run/containerd
-  rm -rf /run/docker /etc/docker/key.json
-  rmdir /etc/docker /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || :
+  rmdir /var/lib/docker /var/lib/containerd 2>/dev/null || :
+  rm -rf /run/docker /run/docker.sock /etc/docker/key.json
+  rmdir /etc/docker /etc/cni/net.d /etc/cni /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || :
 fi
 fi`,
   );

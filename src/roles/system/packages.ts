@@ -65,7 +65,12 @@ purge() {
       if [ -z "$who" ]; then going="$going $package"; else echo "left: $package, which $who needs"; fi
     done
   fi
-  [ -z "$going" ] || apt purge $going
+  [ -n "$going" ] || return 0
+  services=$(dpkg -L $going 2>/dev/null | sed -n 's|.*/systemd/system/\([^/]*\.service\)$|\1|p')
+  apt purge $going
+  for service in $services; do
+    if systemctl is-active -q "$service" && [ -z "$(systemctl cat "$service" 2>/dev/null)" ]; then systemctl stop "$service" || :; fi
+  done
 }`,
 };
 
@@ -106,8 +111,11 @@ export function installing(key: string, packages: readonly string[], first: Comm
       // Old package lists name files that the mirrors no longer have.
       sh`plan=$(${install}) || { apt update; plan=$(${install}); }`,
       String.raw`new=$(printf '%s\n' "$plan" | sed -n 's/^Inst \([^ ]*\) (.*/\1/p')`,
+      // One that was noted before, and that somebody has purged since, is noted once more: `tree 2`.
+      sh`new=$(printf '%s\n' $new | awk -v noted=${list} 'BEGIN { while ((getline line < noted) > 0) { split(line, word, " "); times[word[1]]++ } }
+  $1 { print times[$1] ? $1 " " times[$1] + 1 : $1 }')`,
       sh`mkdir -p ${STATE}/packages`,
-      sh`{ cat ${list} 2>/dev/null || :; printf '%s\n' $new; } | sed '/^$/d' | sort -u > ${all}.farweave-new`,
+      sh`{ cat ${list} 2>/dev/null || :; printf '%s\n' "$new"; } | sed '/^$/d' | sort -u > ${all}.farweave-new`,
       sh`cp ${all}.farweave-new ${list}.farweave-new`,
       sh`mv -f ${all}.farweave-new ${all}`,
       sh`mv -f ${list}.farweave-new ${list}`,
@@ -117,18 +125,27 @@ export function installing(key: string, packages: readonly string[], first: Comm
   };
 }
 
+/** Package → the account that it makes when it comes, and leaves when it goes. */
+type Accounts = Readonly<Record<string, string>>;
+
 /** After an undo has restored the list: purges what the step added, unless something else has come to need it. */
-export function purgingAdded(key: string): Script {
+export function purgingAdded(key: string, accounts: Accounts = {}): Script {
   const { list, all } = lists(key);
   const format = '${db:Status-Status} ${Package}\n';
   return withPackages(
     sh`added=
 if [ -e ${all} ]; then
   if [ -e ${list} ]; then added=$(comm -23 ${all} ${list}); else added=$(cat ${all}); fi
-fi`,
+  added=$(printf '%s\n' "$added" | sed 's/ .*//' | sort -u)
+fi
+ours=" $(echo $added) "`,
     // What somebody has purged meanwhile apt may not even know by name.
     sh`[ -z "$added" ] || added=$(dpkg-query -W -f=${format} $added 2>/dev/null | sed -n '/^not-installed /d; s/^[^ ]* //p' | sort -u)`,
     '[ -z "$added" ] || purge',
+    ...Object.entries(accounts).map(
+      ([made, account]) =>
+        sh`case $ours in *${` ${made} `}*) dpkg-query -W ${made} > /dev/null 2>&1 || userdel ${account} 2>/dev/null || groupdel ${account} 2>/dev/null || : ;; esac`,
+    ),
     sh`if [ -e ${list} ]; then cp ${list} ${all}.farweave-new; mv -f ${all}.farweave-new ${all}; else rm -f ${all}; fi`,
   );
 }
@@ -138,12 +155,13 @@ export function packagesInstalled<Args extends Json>(
   name: `${string}.${string}`,
   args: z.ZodType<Args>,
   packagesOf: (host: HostSpec, args: Args) => readonly string[],
+  accounts: Accounts = {},
 ): Operation<Args, never> {
   return operation(name, args, {
     timeout: 900_000,
     publishes: [],
     undo: 'restore',
-    restored: () => purgingAdded(name),
+    restored: () => purgingAdded(name, accounts),
     probe: (host, values) => installed(packagesOf(host, values)),
     judge: (output, host, values) => judgeInstalled(output, packagesOf(host, values)),
     apply: (host, values) => installing(name, packagesOf(host, values)),

@@ -63,6 +63,7 @@ export const join = operation('wireguard.join', Mesh, {
   ip link delete ${MESH_INTERFACE} 2>/dev/null || :
   systemctl stop ${UNIT} || :
   systemctl reset-failed ${UNIT} 2>/dev/null || :
+  rmdir /run/wireguard 2>/dev/null || :
 fi
 systemctl daemon-reload`,
   probe: (

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { purgingAdded } from './packages.ts';
+import { installing, purgingAdded } from '../../src/roles/system/packages.ts';
 
 let root: string;
 beforeEach(() => {
@@ -14,7 +14,11 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** A package manager: `needs` names who needs whom, `there` what is installed. Gives what it was told to purge, and what was said. */
-function purge(there: readonly string[], needs: Readonly<Record<string, readonly string[]>> = {}) {
+function purge(
+  there: readonly string[],
+  needs: Readonly<Record<string, readonly string[]>> = {},
+  accounts: Readonly<Record<string, string>> = {},
+) {
   const goneWith = (name: string): readonly string[] => [
     name,
     ...Object.entries(needs).flatMap(([who, whom]) => (whom.includes(name) ? goneWith(who) : [])),
@@ -25,12 +29,13 @@ function purge(there: readonly string[], needs: Readonly<Record<string, readonly
 if [ "$1" = -s ]; then shift 4; for name in "$@"; do case $name in ${simulated.map((one) => one.replace("echo '", "printf '").replace("' ;;", "\\n' ;;")).join(' ')} esac; done
 else echo "$@" | sed 's/.* purge//' >> ${root}/purged; fi`,
     'dpkg-query': `#!/bin/bash
-shift 2; for name in "$@"; do case ' ${there.join(' ')} ' in *" $name "*) echo "installed $name" ;; esac; done`,
+case $2 in -f*) shift 2 ;; *) ! grep -qw -- "$2" ${root}/purged; exit ;; esac; for name in "$@"; do case ' ${there.join(' ')} ' in *" $name "*) echo "installed $name" ;; esac; done`,
     dpkg: '#!/bin/sh',
     perl: '#!/bin/sh\nexit 1',
+    userdel: `#!/bin/sh\necho "$@" >> ${root}/accounts`,
   };
   for (const [name, text] of Object.entries(fakes)) writeFileSync(join(root, name), text, { mode: 0o755 });
-  const text = purgingAdded('k')
+  const text = purgingAdded('k', accounts)
     .text.replaceAll('/var/lib/farweave', join(root, 'state'))
     .replaceAll('/run/farweave', join(root, 'run/farweave'));
   const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', text], {
@@ -39,7 +44,8 @@ shift 2; for name in "$@"; do case ' ${there.join(' ')} ' in *" $name "*) echo "
   });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   const purged = existsSync(join(root, 'purged')) ? readFileSync(join(root, 'purged'), 'utf8').trim().split(' ') : [];
-  return { purged, said: stdout };
+  const deleted = existsSync(join(root, 'accounts')) ? readFileSync(join(root, 'accounts'), 'utf8').trim() : '';
+  return { purged, said: stdout, deleted };
 }
 
 const list = (names: readonly string[], file = 'k') =>
@@ -76,7 +82,38 @@ describe('what a step has added', () => {
     expect(purge(['vim']).purged).toEqual([]);
   });
 
-  test('is nothing where no step has ever added anything', () => {
-    expect(purge(['vim'])).toEqual({ purged: [], said: '' });
+  test('is what was put back where somebody had purged it by hand', () => {
+    list(['curl', 'jq']);
+    list(['curl', 'jq', 'jq 2'], 'k.all');
+    expect(purge(['curl', 'jq']).purged).toEqual(['jq']);
+    expect(listed('k.all')).toBe('curl\njq\n');
   });
+
+  test.each([
+    ['with the package that has made it', ['names', 'names 2'], {}, 'names'],
+    ['not where its package stays', ['names'], { theirs: ['names'] }, ''],
+    ['not where its package was there before', ['other'], {}, ''],
+  ])('takes an account along %s', (_, added, needs, deleted) => {
+    list(added, 'k.all');
+    expect(purge(['names', 'other', 'theirs'], needs, { names: 'names' }).deleted).toBe(deleted);
+  });
+
+  test('is nothing where no step has ever added anything', () => {
+    expect(purge(['vim'])).toEqual({ purged: [], said: '', deleted: '' });
+  });
+});
+
+test('a package that is noted already, and not there any more, is noted once more', () => {
+  list(['curl', 'tree', 'tree 2']);
+  const { text } = installing('k', ['tree', 'jq']);
+  // As far as the notes: what is simulated says what is new.
+  const upTo = text.slice(0, text.indexOf('apt install --no-install-recommends $packages'));
+  const noting = upTo.replace(
+    /^plan=.*$/m,
+    "plan=$(printf 'Inst tree (1.0)\\nInst curl [1.0] (2.0)\\nInst jq (1.6)\\n')",
+  );
+  const script = noting.replaceAll('/var/lib/farweave', join(root, 'state'));
+  expect(spawnSync('/bin/sh', ['-c', script], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+  expect(listed('k')).toBe('curl\njq\ntree\ntree 2\ntree 3\n');
+  expect(listed('k.all')).toBe(listed('k'));
 });
