@@ -9,7 +9,7 @@ import { clients } from '../chaos/pace.ts';
 import { farweave, type Ran } from '../lab/farweave.ts';
 
 /** The cluster that lives here. */
-export const CLUSTER = 'living';
+const CLUSTER = 'living';
 const folder = join(import.meta.dirname, '../../.farweave', process.env.FARWEAVE_LAB ?? CLUSTER);
 export const file = join(folder, 'cluster.yaml');
 const progress = (line: string) => console.log(`   ${line}`);
