@@ -146,10 +146,9 @@ describe('mongodb.restorable', () => {
     ['one of another cluster', line({ cluster: 'other' }) + sum(), 'no', 'a backup of rs0 of other'],
     ['one of another release', line({ version: '7.0.1' }) + sum(), 'no', 'a backup of MongoDB 7.0.1'],
   ])('judges %s', (_, stdout, is, now) => {
-    expect(restorable.judge(said(stdout), vm1, restored, {})).toMatchObject({
-      is,
-      ...(now && { now: expect.stringContaining(now) as string }),
-    });
+    const verdict = restorable.judge(said(stdout), vm1, restored, {});
+    expect(verdict).toMatchObject({ is });
+    expect('now' in verdict ? verdict.now : '').toContain(now);
   });
 });
 
