@@ -21,7 +21,7 @@ describe('a backup', () => {
     const ran = await onDemo('backup', '--json');
     expect(await serving.end()).toEqual([]);
     expect(ran).toMatchObject({ exitCode: 0 });
-    made = (document(ran) as { backups: typeof made }).backups;
+    made = (JSON.parse(ran.stdout) as { backups: typeof made }).backups;
     expect(made).toHaveLength(2);
     console.log(
       `backup: ${ran.seconds.toFixed(0)} s, ${made.map(({ host, kept }) => `${host} ${kept.bytes} bytes, locked ${kept.locked} s`).join(', ')}`,
@@ -32,8 +32,8 @@ describe('a backup', () => {
   });
 
   it('is listed, and leaves nothing else behind', async () => {
-    const { output } = await onDemo('backup', 'list', '--json');
-    const { backups, problems } = document({ output }) as { backups: typeof made; problems: readonly unknown[] };
+    const { stdout } = await onDemo('backup', 'list', '--json');
+    const { backups, problems } = JSON.parse(stdout) as { backups: typeof made; problems: readonly unknown[] };
     expect(backups.filter(({ id }) => id === made[0]?.id)).toEqual(made);
     expect(problems).toEqual([]);
     for (const { host } of made) {
@@ -90,10 +90,6 @@ describe('a backup', () => {
   });
 });
 
-/** The one JSON document among what was printed. */
-const document = ({ output }: Pick<Ran, 'output'>): unknown =>
-  JSON.parse(output.slice(output.search(/^\{/m), output.search(/^\}/m) + 1));
-
 const mark = (_id: string) =>
   onPrimary(
     `db.getSiblingDB('marks').marks.replaceOne({ _id: '${_id}' }, {}, { upsert: true, writeConcern: { w: 'majority' } })`,
@@ -109,8 +105,8 @@ async function onPrimary(code: string): Promise<string> {
 }
 
 async function onMember(n: number, code: string): Promise<string> {
-  const { output } = await onDemo('secrets', 'show', 'mongodb.adminPassword');
-  const password = output.trim().split('\n').at(-1); // after what a busy machine is told of waiting
+  const { stdout: shown } = await onDemo('secrets', 'show', 'mongodb.adminPassword');
+  const password = shown.trim();
   const script = `db.getSiblingDB('admin').auth('admin', '${password}'); ${code}`;
   const shell = ['docker', 'exec', `node${n}`, 'mongosh', '--quiet', '--eval', script];
   const { exitCode, stdout, stderr } = await exec(lab.hosts[n]!.name, shell);

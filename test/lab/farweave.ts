@@ -3,10 +3,12 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
 
-/** What a command of the CLI printed, both streams, and how it ended. */
+/** What a command of the CLI printed, and how it ended. */
 export interface Ran {
   readonly exitCode: number;
+  /** Both streams. */
   readonly output: string;
+  readonly stdout: string;
   readonly seconds: number;
 }
 
@@ -30,6 +32,8 @@ export function run(program: string, args: readonly string[], { show = false, en
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
+  let stdout = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {
       output += chunk.toString();
@@ -37,6 +41,8 @@ export function run(program: string, args: readonly string[], { show = false, en
     });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve({ exitCode: code ?? 1, output, seconds: (Date.now() - started) / 1000 }));
+    child.on('close', (code) =>
+      resolve({ exitCode: code ?? 1, output, stdout, seconds: (Date.now() - started) / 1000 }),
+    );
   });
 }

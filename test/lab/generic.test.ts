@@ -75,10 +75,10 @@ describe('stacks of one’s own', () => {
   });
 
   it('show no secret to those who look at processes', async () => {
-    const { output } = await farweave(['--file', file, 'secrets', 'show', 'generated.redis-password']);
-    expect(output.trim()).toMatch(/^\w{32}$/);
+    const { stdout: password } = await farweave(['--file', file, 'secrets', 'show', 'generated.redis-password']);
+    expect(password.trim()).toMatch(/^\w{32}$/);
     for (const { name } of lab.hosts) {
-      expect((await exec(name, ['ps', '-eo', 'args'])).stdout).not.toContain(output.trim());
+      expect((await exec(name, ['ps', '-eo', 'args'])).stdout).not.toContain(password.trim());
       expect((await exec(name, ['stat', '-c', '%a', '/etc/farweave/container'])).stdout.trim()).toBe('700');
     }
   });

@@ -24,7 +24,7 @@ interface Written {
 beforeAll(async () => {
   lab = await up({ progress: () => undefined });
   const shown = await farweave(['--file', good, 'secrets', 'show', 'mongodb.adminPassword']);
-  password = shown.output.trim().split('\n').at(-1)!; // before it, what it waits for
+  password = shown.stdout.trim();
   before = await primary();
   await writeFile(file, (await readFile(good, 'utf8')).replace('cacheGB: 0.25', 'cacheGB: 0.3'));
   const writing = write();

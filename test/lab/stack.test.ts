@@ -38,8 +38,8 @@ describe('the replica set', () => {
   });
 
   it('lets the operator in with the password that was made for it', async () => {
-    const { output } = await onDemo('secrets', 'show', 'mongodb.adminPassword');
-    const login = `db.getSiblingDB('admin').auth('admin', '${output.trim()}') && print(rs.status().members.length)`;
+    const { stdout: password } = await onDemo('secrets', 'show', 'mongodb.adminPassword');
+    const login = `db.getSiblingDB('admin').auth('admin', '${password.trim()}') && print(rs.status().members.length)`;
     expect((await shell(0, login)).stdout.trim()).toBe('3');
   });
 

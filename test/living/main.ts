@@ -148,12 +148,12 @@ async function inMember(host: LabHost, script: string): Promise<string> {
 }
 
 async function writerOn(host: LabHost): Promise<Writer> {
-  const { output } = await onCluster('secrets', 'show', 'mongodb.adminPassword');
+  const { stdout } = await onCluster('secrets', 'show', 'mongodb.adminPassword');
   const index = Number((await memberOn(host)).slice('node'.length));
   return new Writer(host.name, {
     image: stage.lab.images.mongodb,
     members: [0, 1, 2].map((n) => `node${n}.farweave.local:27017`),
-    password: output.trim().split('\n').at(-1) ?? '',
+    password: stdout.trim(),
     ip: `10.200.${index}.100`,
   });
 }

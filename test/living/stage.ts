@@ -49,8 +49,8 @@ export const onCluster = (...args: readonly string[]): Promise<Ran> =>
 
 /** What the cluster remembers. */
 export async function status(): Promise<ClusterState> {
-  const { output } = await farweave(['--file', file, 'status', '--json']);
-  return JSON.parse(output.slice(output.indexOf('{'))) as ClusterState;
+  const { stdout } = await farweave(['--file', file, 'status', '--json']);
+  return JSON.parse(stdout) as ClusterState;
 }
 
 /** Runs a script on a host as root, past SSH; throws where it does not end with 0. */
