@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { exec, type Lab, up } from '../../src/lab/index.ts';
 import type { Backup, Kept } from '../../src/roles/backup.ts';
-import { farweave, type Ran } from './farweave.ts';
+import { farweave } from './farweave.ts';
 
 let lab: Lab;
 let made: readonly (Backup & { readonly kept: Kept })[];
