@@ -16,6 +16,7 @@ import { EXIT, Failure } from '../errors.ts';
 import { apply, type Draft, draft, status, unschedule } from '../index.ts';
 import { endingLines } from '../report.ts';
 import { waiting } from '../waiting.ts';
+import { removeSome } from './host/change.ts';
 
 interface Options {
   readonly data?: boolean;
@@ -31,8 +32,10 @@ export function addDestroy(program: Command, run: Run): void {
         'the mesh, packages, files. Data stays (the folders of MongoDB and of uploads, backups), and so do the passwords that ' +
         'open it, so that a later apply finds it again; with --data it is erased, and the cluster is forgotten but for its ' +
         'events. Asks for the name of the cluster first. A host that does not answer is left out and told of: destroy again ' +
-        'when it is back.',
+        'when it is back. With HOSTS only these leave the cluster, in order, and the others go on serving: the same as ' +
+        'farweave host remove.',
     )
+    .argument('[hosts...]', 'only these (default: the whole cluster)')
     .option('--data', 'erase the data too, for good')
     .option('-y, --yes', 'do not ask')
     .action(run(destroy));
@@ -42,12 +45,13 @@ export function addDestroy(program: Command, run: Run): void {
       ['farweave plan --destroy', 'what would be taken back, in which order'],
       ['farweave destroy', 'ask for the name of the cluster, then do it; data stays'],
       ['farweave destroy --data --yes', 'without a question, and with the data'],
+      ['farweave destroy vm2', 'vm2 alone leaves the cluster'],
     ],
     'Exit codes: 0 done; 1 a host was left out, or refused; 2 bad input; 3 no Temporal; 130 Ctrl-C (it goes on).',
   );
 }
 
-async function destroy(at: At, { data = false, yes = false }: Options): Promise<number> {
+async function destroy(at: At, hosts: readonly string[], { data = false, yes = false }: Options): Promise<number> {
   const { io } = at;
   const cluster = await readSpec(at);
   if (!io.canAsk && !yes)
@@ -55,6 +59,7 @@ async function destroy(at: At, { data = false, yes = false }: Options): Promise<
       hint: `On a terminal it asks for the name of the cluster. In a script: ${at.self} destroy --yes`,
       exitCode: EXIT.badInput,
     });
+  if (hosts.length > 0) return await removeSome(at, hosts, { data, yes });
   mustBeKnown(at, cluster.name);
   const secrets = await secretsOf(at, cluster, 'destroy');
   return await withTemporal(at, async (farweave) => {
