@@ -30,6 +30,7 @@ describe('mongodb.quorum', () => {
   test.each([
     ['all answer', well],
     ['the one that leaves is dead, and there is a new primary', { ...well, primary: node(1), ailing: nodes(0) }],
+    ['it is the primary, dead, and nobody is elected yet', { ...well, primary: undefined, ailing: nodes(0) }],
     ['it is in no set yet', { state: 'absent' }],
     ['it is down itself, which others know of', { state: 'down' }],
   ])('lets members leave where %s', (_, seen) => {
@@ -60,11 +61,6 @@ describe('mongodb.quorum', () => {
 
   it('knows nothing where it cannot log in', () => {
     expect(judged({ ...well, admin: false }).is).toBe('unknown');
-  });
-
-  it('gives an election that is under way the time it takes', () => {
-    const probe = quorum.probe(hostAt(1), set([1, 2], [0]), {});
-    expect('text' in probe && probe.text).toContain('until(15, () => hello(local).primary)');
   });
 });
 

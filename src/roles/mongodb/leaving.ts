@@ -15,23 +15,24 @@ const has = (names: readonly string[]) => (member: { readonly name: string }) =>
 const isDumb = ({ state }: Look) => ['absent', 'uninitialized', 'down', 'silent'].includes(state);
 
 /**
- * Whether those that stay can still elect a primary, and have one now. Asked of every member that stays: with `members` as
- * they will be, of which the new ones count as there. A primary that has just vanished has successors in a few seconds.
+ * Whether a majority can elect a primary, now and when the others have left. Asked of every member that stays: with `members`
+ * as they will be, of which the new ones count as there. That there is no primary at this moment is no reason to refuse: one
+ * that has just vanished may be the one that leaves, and an election can take half a minute. What changes the set waits for it.
  */
 export const quorum = operation('mongodb.quorum', ReplicaSet, {
   kind: 'preflight',
   publishes: [],
-  probe: (host, set) => looking(shellOf(host, set), (3 * set.electionTimeoutMillis) / 1000),
+  probe: (host, set) => looking(shellOf(host, set)),
   judge: (output, _, { members, leaving = [] }) =>
     judging(output, (look) => {
       if (isDumb(look)) return yes();
       if (!look.admin) return unknown('the admin user cannot log in');
       const { voters, ailing, primary } = look;
       const way = 'bring a host back first, or force it';
-      if (primary === undefined) {
-        const there = voters.filter((name) => !ailing.includes(name)).length;
+      const electing = voters.filter((name) => !ailing.includes(name)).length;
+      if (primary === undefined && electing < majority(voters.length)) {
         return no(
-          `no primary: ${there} of ${voters.length} voters answer`,
+          `no primary: ${electing} of ${voters.length} voters answer`,
           `${majority(voters.length)}, which elect one: ${way}`,
         );
       }

@@ -182,15 +182,10 @@ const local = reach("127.0.0.1:${port}", ${wait});
   return [...prelude, ...(typeof code === 'string' ? [code] : code)];
 }
 
-/**
- * Asks a member for its {@link Look}. A machine without Docker, or without data, has no member: that is an answer.
- * An election that is under way is given so many seconds.
- */
-export function looking(shell: Shell, election = 0): Command {
-  const patience = Math.min(election, LOOK_LIMITS.all / 2);
-  const wait = patience > 0 ? `if (local && hello(local).setName) until(${patience}, () => hello(local).primary);` : '';
+/** Asks a member for its {@link Look}. A machine without Docker, or without data, has no member: that is an answer. */
+export function looking(shell: Shell): Command {
   return sh`if command -v docker > /dev/null && [ -n "$(docker ps --quiet --filter ${named(shell.name)})" ]; then
-${javascript(shell, wait + LOOK, LOOK_LIMITS)}
+${javascript(shell, LOOK, LOOK_LIMITS)}
 elif [ -e ${DATA}/WiredTiger ]; then echo ${`${MARK}{"state":"down"}`}
 else echo ${`${MARK}{"state":"absent"}`}
 fi`;
