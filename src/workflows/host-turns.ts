@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure, condition, proxyActivities } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, condition, proxyActivities, sleep } from '@temporalio/workflow';
 import type { Changing, PlanChange } from '../activities/contract.ts';
 import { holderOf, refused } from './admission.ts';
 import { type ClusterState, type HostRequest, told } from './contract.ts';
@@ -11,6 +11,9 @@ const { 'cluster.plan': plan } = proxyActivities<{ 'cluster.plan': PlanChange }>
   startToCloseTimeout: '30 seconds',
   scheduleToCloseTimeout: '1 hour',
 });
+
+/** How long the first host that is to come waits for others. */
+const TOGETHER = '2 seconds';
 
 /** Carries out changes of hosts in the order in which people asked for them: one at a time, and those that only add together. */
 export class HostTurns {
@@ -36,6 +39,10 @@ export class HostTurns {
   async take(): Promise<never> {
     for (;;) {
       await condition(() => this.#isTurn);
+      const [first] = this.#next();
+      // Whoever adds one host often adds another: together they cost one rollout.
+      if (first && 'add' in first.change) await sleep(TOGETHER, { summary: 'more hosts may come' });
+      if (!this.#isTurn) continue;
       this.#isPlanning = true;
       await this.#carryOut(this.#next()).finally(() => (this.#isPlanning = false));
     }
