@@ -32,14 +32,17 @@ export function createPlanChange(roles: readonly Role[]): { readonly plan: PlanC
 function replanning(roles: readonly Role[]) {
   const read = (text: string) => parseCluster(text, { file: 'cluster.yaml', roles }).cluster;
   return ({ wanted, former, changes, knowledge, forced = false, data = false }: Changing): Replanned => {
-    const changed = attempt(() => changes.map(shaped).reduce(follow, { text: kept(wanted.spec) }));
+    const taken = Object.keys(knowledge.indexes);
+    const changed = attempt(() => changes.map(shaped).reduce(follow(taken), { text: kept(wanted.spec) }));
     const { renamed } = changed;
     if (renamed && former) throw failure('InvalidArguments', 'hosts are still leaving: apply again first');
     const cluster = attempt(() => read(changed.text));
     const earlier = former ? kept(former.spec) : changed.before;
-    const before = earlier === undefined ? undefined : read(earlier);
-    const all = attempt(() => allot(cluster, renamed ? withName(knowledge, renamed) : knowledge));
-    const plan = compilePlan(cluster, all, { roles, ...(before && { before, forced, data }) });
+    const before = earlier === undefined ? undefined : attempt(() => read(earlier));
+    // Who leaves keeps its place in the network until it has left.
+    const present = { ...cluster, hosts: [...(before?.hosts ?? []), ...cluster.hosts] };
+    const all = attempt(() => allot(present, renamed ? withName(knowledge, renamed) : knowledge));
+    const plan = attempt(() => compilePlan(cluster, all, { roles, ...(before && { before, forced, data }) }));
     const leaves = plan.hosts.some(({ leaving }) => leaving);
     const after = leaves ? compilePlan(cluster, all, { roles }) : undefined;
     return {
@@ -61,10 +64,12 @@ interface Step {
 }
 
 /** One change after another. What was before is what was before the first of them. */
-function follow({ text, ...had }: Step, change: HostChange): Step {
-  const { text: next, before, renamed } = changeHosts(text, change);
-  return { before, ...(renamed && { renamed }), ...had, text: next };
-}
+const follow =
+  (taken: readonly string[]) =>
+  ({ text, ...had }: Step, change: HostChange): Step => {
+    const { text: next, before, renamed } = changeHosts(text, change, taken);
+    return { before, ...(renamed && { renamed }), ...had, text: next };
+  };
 
 const keptOf = ({ text, hosts }: Cluster) => ({ spec: keep(text), hosts: hosts.map(({ name }) => name) });
 

@@ -33,10 +33,11 @@ export interface Changed {
 const LONGEST = 31;
 
 /**
- * A cluster.yaml with hosts that have come or gone, also from the lists of roles. Pure. The result is not checked: for that it is parsed.
+ * A cluster.yaml with hosts that have come or gone, also from the lists of roles. `taken` are names that hosts have had before.
+ * Pure. The result is not checked: for that it is parsed.
  * @throws SpecError where a host is unknown, or one is there already.
  */
-export function changeHosts(text: string, change: HostChange): Changed {
+export function changeHosts(text: string, change: HostChange, taken: readonly string[] = []): Changed {
   const value = Cluster.parse(readSource(text).value);
   const names = value.hosts.map(({ name }) => name);
   if ('add' in change) {
@@ -53,7 +54,7 @@ export function changeHosts(text: string, change: HostChange): Changed {
   if (by.name !== from && names.includes(by.name)) throw refuse(`${by.name} is there already`);
   const instead = { ...by, roles: by.roles ?? rolesOf(value, from) };
   if (by.name !== from) return { text: withoutHost(withHost(text, instead), from), before: text };
-  const to = unused(from, names);
+  const to = unused(from, [...names, ...taken]);
   return { text: withHost(withoutHost(text, from), instead), before: withName(text, from, to), renamed: { from, to } };
 }
 

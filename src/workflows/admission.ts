@@ -27,12 +27,14 @@ export function admit(name: string, state: ClusterState, request: Packed<ApplyRe
 
 /** Nobody leaves by being forgotten in a file, or comes back by standing in an old one. */
 function admitHosts(name: string, state: ClusterState, { plan, basis, wanted, former }: Packed<ApplyRequest>): void {
-  if (plan.purpose === 'verify' || wanted === undefined) return;
-  if (basis < (state.leftAt ?? 0) || (state.former && !former))
+  const { purpose } = plan;
+  if ((purpose !== 'apply' && purpose !== 'destroy') || wanted === undefined) return;
+  const there = new Set(plan.hosts.map((host) => host.name));
+  const isForgotten = state.former && !former && state.former.hosts.some((host) => !there.has(host));
+  if (basis < (state.leftAt ?? 0) || (purpose === 'apply' && isForgotten))
     throw refused('PlanOutdated', `hosts of ${name} have left since this plan was made, or are leaving: plan again`);
   // Hosts that were destroyed with the others and did not answer may never do so.
   if (state.destroyed) return;
-  const there = new Set(plan.hosts.map((host) => host.name));
   const missing = state.wanted?.hosts.filter((host) => !there.has(host)) ?? [];
   if (missing.length === 0) return;
   const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them'];
@@ -122,6 +124,13 @@ export function admitRollback(
     const there = kept.map((each) => each.revision).join(', ');
     const what = revision === undefined ? 'no earlier revision with another plan' : `no plan of revision ${revision}`;
     throw refused('InvalidRequest', `${name} remembers ${what}${there && `; there are plans of revision ${there}`}`);
+  }
+  const gone = (state.plans?.[wanted.digest]?.hosts ?? []).filter(
+    (host) => state.wanted !== undefined && !state.wanted.hosts.includes(host.name),
+  );
+  if (gone.length > 0) {
+    const left = gone.map((host) => host.name).join(', ');
+    throw refused('InvalidRequest', `since revision ${wanted.revision} ${left} left: add it again first`);
   }
   const moved = state.plans?.[wanted.digest]?.hosts.filter((host) => knowledge.indexes[host.name] !== host.index) ?? [];
   if (moved.length === 0) return wanted;

@@ -83,6 +83,8 @@ export interface Outcome {
   readonly left: readonly string[];
   /** Hosts that have left without an answer: what was brought there is there still. */
   readonly abandoned?: readonly string[];
+  /** It was ended from outside: nobody knows what it has changed. */
+  readonly unknown?: true;
   readonly facts: Facts;
 }
 

@@ -4,10 +4,14 @@ import { isOver } from './membership.ts';
 /** What is known of a cluster that is about to be taken away: nothing is to bring its hosts back to what they were in it. */
 export function condemned(state: ClusterState): ClusterState {
   const { last: _, parked: __, revisions: ___, plans: ____, specs: _____, fallback: ______, ...known } = state;
-  const { queued: _queued, waiting: _waiting, drift: _drift, requests, ...rest } = known;
+  const { queued: _queued, waiting: _waiting, drift: _drift, ...rest } = known;
+  return { ...rest, ...withdrawn(rest) };
+}
+
+function withdrawn({ requests }: Pick<ClusterState, 'requests'>): Pick<ClusterState, 'requests'> {
   const said = 'the cluster was destroyed first';
   const over = requests?.map((each) => (isOver(each) ? each : { ...each, state: 'withdrawn' as const, said }));
-  return { ...rest, ...(over && { requests: over }) };
+  return over ? { requests: over } : {};
 }
 
 /**
@@ -20,15 +24,15 @@ export function destroyedAfter(
   { state: end, abandoned = [] }: Pick<Outcome, 'state' | 'abandoned'>,
   at = new Date().toISOString(),
 ): ClusterState {
-  if (end !== 'done') return state;
+  if (end !== 'done') return { ...state, ...withdrawn(state) };
   const destroyed = {
     at,
     by,
     ...((erases || state.destroyed?.data) && { data: true as const }),
     ...(abandoned.length > 0 && { left: abandoned }),
   };
-  if (abandoned.length > 0) return { ...state, destroyed };
+  if (abandoned.length > 0) return { ...state, ...withdrawn(state), destroyed };
   const { wanted: _, former: __, owner: ___, ...rest } = state;
   const forgotten = erases ? { knowledge: { indexes: {} }, sealed: {} } : {};
-  return { ...rest, facts: {}, version: state.version + 1, destroyed, ...forgotten };
+  return { ...rest, ...withdrawn(rest), facts: {}, version: state.version + 1, destroyed, ...forgotten };
 }

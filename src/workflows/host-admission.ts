@@ -14,6 +14,8 @@ export type Change = HostRequest['change'];
  */
 export function admitChange(name: string, state: ClusterState): void {
   refuseMoved(name, state);
+  if (state.destroyed || state.rollout?.purpose === 'destroy')
+    throw refused('InvalidRequest', `${name} is being taken away, or was: apply it again first`);
   if (state.wanted === undefined)
     throw refused(
       'InvalidRequest',
@@ -52,7 +54,7 @@ export function admitSecretsOf(change: Change): void {
     const { password, privateKey, passphrase, sudo } = host;
     const own = { password, privateKey, passphrase, 'sudo.password': sudo?.password };
     for (const [field, reference] of Object.entries(own))
-      if (reference !== undefined && !('worker' in (reference as object)))
+      if (reference !== undefined && !(typeof reference === 'object' && reference !== null && 'worker' in reference))
         throw refused(
           'InvalidRequest',
           `${field} of ${host.name}: a signal names an entry of the workers' allowlist, {"worker": "ENTRY"}, or leaves it to the cluster's access`,

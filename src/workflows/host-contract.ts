@@ -53,6 +53,8 @@ export interface HostRequest {
   readonly said?: string;
   /** The key that the host shows, and that nobody has approved yet. */
   readonly shownKey?: string;
+  /** The host's own secrets, until it comes. Not shown. */
+  readonly sealed?: Sealed;
 }
 
 /** What people may ask for. A signal brings no secrets but entries of the workers' allowlist. */

@@ -1,7 +1,7 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
-import type { CheckChange, Greet } from '../activities/contract.ts';
+import type { CheckChange, Greet, Sealed } from '../activities/contract.ts';
 import { refused } from './admission.ts';
-import { type HostControls, type HostReply, type HostRequest, told } from './contract.ts';
+import { type ClusterState, type HostControls, type HostReply, type HostRequest, told } from './contract.ts';
 import { admitAnswer, admitChange, admitSecretsOf, type Change, changeOf, hostsIn } from './host-admission.ts';
 import { changing, type Manner, whole } from './host-turns.ts';
 import { isOver } from './membership.ts';
@@ -39,15 +39,14 @@ export class HostRequests {
     const same = this.#same(change);
     if (same) return replyTo(same);
     await this.#check(change, asked);
-    const request = this.#take(change, asked, 'waiting');
-    if ('sealed' in asked && asked.sealed) this.#memory.request(request, asked.sealed);
-    return replyTo(request);
+    const sealed = 'sealed' in asked && asked.sealed ? ownOf(change, asked.sealed) : {};
+    return replyTo(this.#take(change, asked, 'waiting', { ...(Object.keys(sealed).length > 0 && { sealed }) }));
   }
 
   /** A signal cannot be refused: then that is an event. A host whose key nobody vouches for is sent nothing before somebody does. */
   async heed(kind: Changes, given: unknown): Promise<void> {
     const { by, ...asked } = (typeof given === 'object' ? (given ?? {}) : {}) as Asked;
-    const who = typeof by === 'string' ? by : SOMEBODY;
+    const who = typeof by === 'string' ? by.slice(0, 100) : SOMEBODY;
     await this.#heed(kind, { ...asked, by: who } as Asked).catch((error: unknown) =>
       this.#memory.note(`${kind} ${reasonOf(whole(error))}`, who),
     );
@@ -93,8 +92,16 @@ export class HostRequests {
 
   #check(change: Change, asked: Asked & Manner) {
     admitChange(this.#name, this.#memory.state);
-    const before = this.#open.filter(({ state }) => state !== 'running').map((request) => request.change);
-    return check(changing(this.#name, this.#memory.state, [...before, change], asked)).catch(refusal);
+    const state = this.#here;
+    const before = this.#open
+      .filter(({ state: how }) => ['waiting', 'planning'].includes(how))
+      .map((one) => one.change);
+    const alone = () => check(changing(this.#name, state, [change], asked));
+    if (before.length === 0) return alone().catch(refusal);
+    // One before it may be wrong by now: that is no reason to refuse this one.
+    return check(changing(this.#name, state, [...before, change], asked))
+      .catch(alone)
+      .catch(refusal);
   }
 
   #take(
@@ -103,6 +110,7 @@ export class HostRequests {
     state: HostRequest['state'],
     more: Partial<HostRequest> = {},
   ): HostRequest {
+    admitChange(this.#name, this.#memory.state);
     const { requests = [] } = this.#memory.state;
     const numbers = requests.map(({ id }) => Number(id.slice(1)));
     const request: HostRequest = {
@@ -111,14 +119,23 @@ export class HostRequests {
       by,
       at: new Date().toISOString(),
       state,
-      ...(reason !== undefined && { reason: String(reason).slice(0, 200) }),
+      ...(typeof reason === 'string' && { reason: reason.slice(0, 200) }),
       ...('forced' in asked && asked.forced === true && { forced: true as const }),
       ...('data' in asked && asked.data === true && { data: true as const }),
       ...more,
     };
     this.#memory.request(request);
-    this.#memory.note(`${request.id}: ${told(change)}${reason === undefined ? '' : ` (${reason})`}`, by);
+    this.#memory.note(
+      `${request.id}: ${told(change)}${request.reason === undefined ? '' : ` (${request.reason})`}`,
+      by,
+    );
     return request;
+  }
+
+  /** Without those that a rollout is taking out at this moment: they will have left by the time that this one's turn comes. */
+  get #here(): ClusterState {
+    const { former: _, ...rest } = this.#memory.state;
+    return rest.rollout ? rest : this.#memory.state;
   }
 
   get #open(): readonly HostRequest[] {
@@ -133,6 +150,12 @@ export class HostRequests {
 function replyTo({ id, change, state, revision }: HostRequest): HostReply {
   const stands = state === 'running' ? `is under way in revision ${revision}` : 'is taken on';
   return { id, said: `${id} (${told(change)}) ${state === 'asking' ? 'waits for an approval' : stands}` };
+}
+
+/** Of secrets that came along, those of the hosts that come: nobody else's are replaced by the way. */
+function ownOf(change: Change, sealed: Sealed): Sealed {
+  const own = hostsIn(change).map(({ name }) => `access.${name}.`);
+  return Object.fromEntries(Object.entries(sealed).filter(([name]) => own.some((prefix) => name.startsWith(prefix))));
 }
 
 function withKey(change: Change, hostKey: string | undefined): Change {

@@ -1,8 +1,16 @@
-import { ActivityFailure, ApplicationFailure, condition, proxyActivities, sleep } from '@temporalio/workflow';
-import type { Changing, PlanChange } from '../activities/contract.ts';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  condition,
+  isCancellation,
+  proxyActivities,
+  sleep,
+} from '@temporalio/workflow';
+import type { Changing, PlanChange, Replanned, Sealed } from '../activities/contract.ts';
 import { holderOf, refused } from './admission.ts';
 import { type ClusterState, type HostRequest, told } from './contract.ts';
 import type { Change } from './host-admission.ts';
+import { isOver } from './membership.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
 import type { Rollouts } from './rollouts.ts';
@@ -55,14 +63,16 @@ export class HostTurns {
   get #isTurn(): boolean {
     const { state } = this.#memory;
     if (this.#rollouts.isBeginning || state.waiting || state.moved) return false;
-    const [first] = this.#next();
-    if (!first || (state.rollout?.stuck && 'add' in first.change)) return false;
+    // What a restore has stopped in the middle of is for people to decide.
+    if (this.#next().length === 0 || state.rollout?.purpose === 'restore') return false;
     return holderOf(state, { plan: { purpose: 'apply' } }) === undefined;
   }
 
   /** The first that waits; with it, where it only adds, all others that do. */
   #next(): readonly HostRequest[] {
-    const waiting = (this.#memory.state.requests ?? []).filter(({ state }) => state === 'waiting');
+    const { requests = [], rollout } = this.#memory.state;
+    const isMeant = ({ state, change }: HostRequest) => state === 'waiting' && !(rollout?.stuck && 'add' in change);
+    const waiting = requests.filter(isMeant);
     const [first] = waiting;
     if (!first) return [];
     const joins = ({ change, id }: HostRequest) => 'add' in change && !this.#alone.has(id);
@@ -70,52 +80,62 @@ export class HostTurns {
   }
 
   async #carryOut(batch: readonly HostRequest[]): Promise<void> {
-    const set = (state: HostRequest['state'], said?: string) =>
-      batch.forEach((request) => this.#memory.request({ ...request, state, ...(said !== undefined && { said }) }));
-    set('planning');
-    const how = { forced: batch.some((request) => request.forced), data: batch.some((request) => request.data) };
-    const changes = batch.map(({ change }) => change);
-    const planned = await plan(changing(this.#name, this.#memory.state, changes, how)).catch((error: unknown) =>
-      reasonOf(whole(error)),
-    );
-    if (typeof planned === 'string') {
-      for (const { id } of batch) this.#alone.add(id);
-      if (batch.length > 1) return set('waiting');
-      this.#memory.note(`${batch[0]!.id} ${planned}`, batch[0]!.by);
-      return set('refused', planned);
-    }
-    const { renamed, former, ...rest } = planned;
-    const { version } = this.#memory.state;
-    const by = batch[0]!.by;
+    const [{ by }] = batch as readonly [HostRequest];
     const ids = batch.map(({ id }) => id);
-    const begun = await this.#rollouts
-      .begin({
-        request: {
-          ...rest,
-          basis: version,
-          sealed: {},
-          by,
-          ...(former && { former: { ...former, ...only(how) } }),
-        },
-        says: batch.map(({ id, change }) => `${id}: ${told(change)}`).join('; '),
-        requests: ids,
-        ...(renamed && { renamed }),
-      })
+    const { wanted, former, version } = this.#memory.state;
+    this.#set(ids, 'planning');
+    const planned = await this.#plan(batch).catch((error: unknown) => reasonOf(whole(error)));
+    if (typeof planned === 'string') {
+      for (const id of ids) this.#alone.add(id);
+      if (batch.length > 1) return this.#set(ids, 'waiting');
+      return this.#refuse(ids, by, planned);
+    }
+    const { renamed, former: leaves, ...rest } = planned;
+    const sealed = Object.assign({}, ...batch.map((request) => request.sealed ?? {})) as Sealed;
+    const request = {
+      ...rest,
+      basis: version,
+      sealed,
+      by,
+      ...(leaves && { former: { ...leaves, ...only(former ?? asked(batch)) } }),
+    };
+    const says = batch.map(({ id, change }) => `${id}: ${told(change)}`).join('; ');
+    const made = { wanted, former };
+    const error = await this.#rollouts
+      .begin({ request, says, requests: ids, madeFrom: made, ...(renamed && { renamed }) })
       .then(
         ({ attached, revision }) => (attached ? this.#memory.carriesOut(ids, revision) : undefined),
-        (error: unknown) => reasonOf(error),
+        (refusal: unknown) => reasonOf(refusal),
       );
-    if (begun === undefined) return;
-    set('waiting', begun);
+    if (typeof error !== 'string') return;
+    const { state } = this.#memory;
+    const isOutdated = state.wanted !== wanted || state.former !== former || state.version !== version;
+    if (!isOutdated && !state.rollout) return this.#refuse(ids, by, error);
+    this.#set(ids, 'waiting', error);
     // Whoever has come before it ends first.
-    await condition(
-      () => this.#memory.state.version !== version || this.#memory.state.rollout === undefined,
-      '1 minute',
-    );
+    if (!isOutdated) await condition(() => this.#memory.state.rollout === undefined, '1 minute');
+  }
+
+  async #plan(batch: readonly HostRequest[]): Promise<Replanned> {
+    const { state } = this.#memory;
+    const changes = batch.map(({ change }) => change);
+    return plan(changing(this.#name, state, changes, asked(batch)));
+  }
+
+  #refuse(ids: readonly string[], by: string, why: string): void {
+    this.#memory.note(`${ids.join(', ')} ${why}`, by);
+    this.#set(ids, 'refused', why);
+  }
+
+  /** What somebody has withdrawn meanwhile stays so. */
+  #set(ids: readonly string[], state: HostRequest['state'], said?: string): void {
+    for (const request of this.#memory.state.requests ?? [])
+      if (ids.includes(request.id) && !isOver(request))
+        this.#memory.request({ ...request, state, ...(said !== undefined && { said }) });
   }
 }
 
-/** What a worker is asked for a change of hosts. */
+/** What a worker is asked for a change of hosts. As long as some leave, what is done to them is done to no other. */
 export function changing(
   name: string,
   { wanted, former, knowledge }: ClusterState,
@@ -123,7 +143,10 @@ export function changing(
   how: Manner = {},
 ): Changing {
   if (!wanted) throw refused('InvalidRequest', `no cluster.yaml of ${name} is kept here: apply it once`);
-  return { wanted, changes, knowledge, ...(former && { former }), ...only(how) };
+  const isOther = former && (former.forced !== only(how).forced || former.data !== only(how).data);
+  if (isOther && changes.some((change) => !('add' in change)))
+    throw refused('InvalidRequest', `hosts of ${name} are still leaving in another manner: apply again first`);
+  return { wanted, changes, knowledge, ...(former && { former }), ...only(former ?? how) };
 }
 
 export interface Manner {
@@ -131,12 +154,19 @@ export interface Manner {
   readonly data?: boolean;
 }
 
+const asked = (batch: readonly Manner[]): Manner => ({
+  forced: batch.some((one) => one.forced),
+  data: batch.some((one) => one.data),
+});
+
 const only = ({ forced, data }: Manner) => ({
   ...(forced && { forced: true as const }),
   ...(data && { data: true as const }),
 });
 
-/** What an activity was refused for, without the activity around it. */
+/** What an activity was refused for, without the activity around it. Where none was at work, that. */
 export function whole(error: unknown): unknown {
-  return error instanceof ActivityFailure && error.cause instanceof ApplicationFailure ? error.cause : error;
+  if (!(error instanceof ActivityFailure) || isCancellation(error)) return error;
+  if (error.cause instanceof ApplicationFailure) return error.cause;
+  return refused('InvalidRequest', 'no worker has answered: ask again once one runs');
 }

@@ -1,5 +1,6 @@
 import type { Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
+import { DIGEST_KEY } from '../plan/plan.ts';
 import type { ApplyRequest, ClusterState, HostRequest, Outcome, RunningRollout } from './contract.ts';
 import { isSame } from './facts.ts';
 
@@ -51,15 +52,46 @@ function wanting(
 }
 
 /** Whether a rollout has come to nothing: then the cluster wants what it wanted before. */
-export const isVoid = ({ state, changed }: Pick<Outcome, 'state' | 'changed'>) =>
-  state === 'undone' || (state !== 'done' && changed === 0);
+export function isVoid({
+  state,
+  changed,
+  left,
+  unknown,
+}: Pick<Outcome, 'state' | 'changed' | 'left' | 'unknown'>): boolean {
+  if (unknown || state === 'done') return false;
+  return state === 'undone' ? left.length === 0 : changed === 0;
+}
+
+/** What came with a plan whose rollout could not begin is as if it had not come. */
+export function retracted(state: ClusterState, before: ClusterState): ClusterState {
+  const { wanted: _, former: __, fallback: ___, parked: ____, ...rest } = state;
+  const { wanted, former, fallback, parked, knowledge, facts, sealed } = before;
+  return {
+    ...rest,
+    knowledge,
+    facts,
+    sealed,
+    ...(wanted && { wanted }),
+    ...(former && { former }),
+    ...(fallback && { fallback }),
+    ...(parked && { parked }),
+  };
+}
+
+/** As it is shown. */
+export function withoutSecrets(request: HostRequest): HostRequest {
+  const { sealed: _, ...shown } = request;
+  return shown;
+}
 
 /** What is known once a rollout has ended: who has left is forgotten, and what came to nothing is as if it had not been wanted. */
 export function membershipAfter(state: ClusterState, rollout: RunningRollout, outcome: Outcome): ClusterState {
   const { fallback, wanted: _wanted, former: _former, ...rest } = state;
   const requests = requestsAfter(state.requests, rollout, outcome);
   const known = { ...rest, ...(requests && { requests }) };
-  if (isVoid(outcome)) return { ...known, ...fallback };
+  // With the places in the network that were given before, plans that were made since do not hold.
+  const version = fallback?.knowledge ? state.version + 1 : state.version;
+  if (isVoid(outcome)) return { ...known, ...fallback, version };
   const { wanted, former } = state;
   const { leaving = [] } = rollout;
   if (outcome.state !== 'done' || leaving.length === 0)
@@ -73,6 +105,7 @@ export function membershipAfter(state: ClusterState, rollout: RunningRollout, ou
     facts: Object.fromEntries(
       Object.entries(state.facts).map(([fact, table]) => [fact, without(table, gone)] as const),
     ),
+    sealed: Object.fromEntries(Object.entries(state.sealed).filter(([name]) => !isOwnOf(gone, name))),
     ...(state.parked && { parked: without(state.parked, gone) }),
   };
 }
@@ -91,6 +124,15 @@ function withRenamed(state: ClusterState, { from, to }: Renamed): ClusterState {
     sealed: Object.fromEntries(sealed),
     ...(state.parked && { parked: moved(state.parked) }),
   };
+}
+
+/** The secrets that a plan names, of those that are remembered and that come with it. */
+export function sealedFor(
+  state: ClusterState,
+  { plan, sealed }: Pick<Packed<ApplyRequest>, 'plan' | 'sealed'>,
+): Sealed {
+  const all = Object.entries({ ...state.sealed, ...sealed });
+  return Object.fromEntries(all.filter(([name]) => name === DIGEST_KEY || plan.secrets[name] !== undefined));
 }
 
 /** With one that is new, or stands otherwise. The oldest that have ended are forgotten. */
@@ -116,11 +158,17 @@ function requestsAfter(
 ): ClusterState['requests'] {
   return requests?.map((request) => {
     if (request.state !== 'running' || request.revision !== revision) return request;
-    const { said: _, ...rest } = request;
+    const { said: _, sealed: __, ...rest } = request;
     return outcome.state === 'done'
       ? { ...rest, state: 'done' as const, ...parkedOf(outcome) }
       : { ...rest, state: 'failed' as const, said: whyNot(outcome) };
   });
+}
+
+/** Whether a secret is the login of one of these hosts: `access.vm3.password`. */
+function isOwnOf(hosts: ReadonlySet<string>, secret: string): boolean {
+  const [kind, host = '', field] = secret.split('.');
+  return kind === 'access' && field !== undefined && hosts.has(host);
 }
 
 const parkedOf = ({ parked }: Outcome) => (parked.length === 0 ? {} : { said: `parked: ${parked.join(', ')}` });

@@ -1,6 +1,7 @@
 import type { Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
-import { DIGEST_KEY, HOST_KEY } from '../plan/plan.ts';
+import { HOST_KEY } from '../plan/plan.ts';
+import { afterEnd } from './after-end.ts';
 import { FRESH } from './carried.ts';
 import type {
   ApplyRequest,
@@ -12,11 +13,10 @@ import type {
   RolloutState,
   RunningRollout,
 } from './contract.ts';
-import { condemned, destroyedAfter } from './destruction.ts';
-import { factsAfter } from './facts.ts';
-import { isVoid, membershipAfter, remembered, withRequest } from './membership.ts';
+import { condemned } from './destruction.ts';
+import { remembered, retracted, sealedFor, withoutSecrets, withRequest } from './membership.ts';
 import { parkedBy, withKey } from './parked.ts';
-import { withEnd, withRevision } from './revisions.ts';
+import { withRevision } from './revisions.ts';
 import { show, shown } from './shown.ts';
 
 const EVENTS = 200;
@@ -43,8 +43,8 @@ export class Memory {
   }
   /** Without the plans. */
   get view(): ClusterView {
-    const { plans: _plans, waiting: _waiting, specs: _specs, fallback: _fallback, ...view } = this.#state;
-    return view;
+    const { plans: _plans, waiting: _waiting, specs: _specs, fallback: _fallback, requests, ...view } = this.#state;
+    return { ...view, ...(requests && { requests: requests.map(withoutSecrets) }) };
   }
 
   /** The cluster's id, once it has one. */
@@ -70,11 +70,15 @@ export class Memory {
     return this.#state.revision;
   }
 
-  /** A change of hosts that is asked for, or stands otherwise than before; with secrets for when it is carried out. */
-  request(request: HostRequest, sealed: Sealed = {}): void {
-    const { requests, sealed: had } = this.#state;
-    this.#state = { ...this.#state, requests: withRequest(requests, request), sealed: { ...had, ...sealed } };
+  /** A change of hosts that is asked for, or stands otherwise than before. */
+  request(request: HostRequest): void {
+    this.#state = { ...this.#state, requests: withRequest(this.#state.requests, request) };
     this.#show();
+  }
+
+  /** A rollout could not begin: what came with its plan is as if it had not. */
+  retract(before: ClusterState): void {
+    this.#state = retracted(this.#state, before);
   }
 
   /** A rollout that begins is for these requests. */
@@ -84,11 +88,8 @@ export class Memory {
   }
 
   /** What the rollout of a plan needs of what is remembered. */
-  sealedFor({ plan, sealed }: Pick<Packed<ApplyRequest>, 'plan' | 'sealed'>): Sealed {
-    const all = { ...this.#state.sealed, ...sealed };
-    return Object.fromEntries(
-      Object.entries(all).filter(([name]) => name === DIGEST_KEY || plan.secrets[name] !== undefined),
-    );
+  sealedFor(request: Pick<Packed<ApplyRequest>, 'plan' | 'sealed'>): Sealed {
+    return sealedFor(this.#state, request);
   }
 
   /** `plan`: to be kept, for hosts that come back and for people who go back. */
@@ -133,7 +134,7 @@ export class Memory {
     const message = `${rollout.workflowId} was ended from outside`;
     const problem = { host: '', type: 'Unexpected', message, hint: 'Apply again: what is done stays done.' };
     const nothing = { changed: 0, parked: [], left: [], facts };
-    this.#end(rollout, { state: 'failed', problems: [problem], ...nothing }, parked);
+    this.#end(rollout, { state: 'failed', problems: [problem], unknown: true, ...nothing }, parked);
   }
 
   /** What a rollout tells of what somebody did to it. */
@@ -189,26 +190,11 @@ export class Memory {
   }
 
   #end(rollout: RunningRollout, outcome: Outcome, parked: ClusterState['parked']): void {
-    const { rollout: _, ...rest } = this.#state;
-    const { revision, followUp, purpose, repair, keeps: digest = rollout.digest } = rollout;
-    const { facts: _facts, ...last } = outcome;
-    if (purpose === 'apply') {
-      const known = {
-        ...rest,
-        facts: factsAfter(rest, rollout, outcome),
-        revisions: withEnd(rest.revisions, revision, last.state),
-      };
-      // As good as none: a follow-up that has made room, and a repair or a change of hosts that has come to nothing.
-      const isNone =
-        (followUp === true && this.#superseded === revision && last.state === 'cancelled') ||
-        (isVoid(outcome) && (repair || rest.requests?.some((request) => request.revision === revision) === true));
-      const { drift: _drift, ...settled } = known;
-      const ended = { ...last, revision, digest, ...(followUp && { followUp }) };
-      const now = isNone ? known : { ...settled, last: ended, ...(parked && { parked }) };
-      this.#state = membershipAfter(now, rollout, outcome);
-    } else this.#state = purpose === 'destroy' ? destroyedAfter(rest, rollout, outcome) : rest;
-    const left = last.parked.length > 0 ? `, parked: ${last.parked.join(', ')}` : '';
-    this.note(`revision ${revision}: ${last.state}, ${last.changed} changed${left}`);
+    const { revision } = rollout;
+    this.#state = afterEnd(this.#state, rollout, outcome, { parked, isSuperseded: this.#superseded === revision });
+    const { state, changed, parked: lost } = outcome;
+    const left = lost.length > 0 ? `, parked: ${lost.join(', ')}` : '';
+    this.note(`revision ${revision}: ${state}, ${changed} changed${left}`);
     this.#show();
   }
 

@@ -5,16 +5,15 @@ import {
   getExternalWorkflowHandle,
   ParentClosePolicy,
   patched,
-  proxyActivities,
   startChild,
 } from '@temporalio/workflow';
-import type { GenerateSecrets } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
-import { DIGEST_KEY, isErasing, type Plan } from '../plan/plan.ts';
+import { isErasing } from '../plan/plan.ts';
 import { admit, holderOf, refused } from './admission.ts';
 import {
   type ApplyReply,
   type ApplyRequest,
+  type ClusterState,
   clusterId,
   type RolloutInput,
   type RunningRollout,
@@ -22,15 +21,11 @@ import {
   rolloutId,
   skipSignal,
 } from './contract.ts';
+import { generated } from './generated.ts';
 import type { Memory } from './memory.ts';
 import { ownership, refuseMoved } from './owner.ts';
 import { attributes } from './report.ts';
 import type { rollout } from './rollout.ts';
-
-const { 'secrets.generate': generate } = proxyActivities<{ 'secrets.generate': GenerateSecrets }>({
-  startToCloseTimeout: '30 seconds',
-  scheduleToCloseTimeout: '1 hour',
-});
 
 /** How long a rollout that another plan takes the place of may need to come to its end. */
 const SUPERSEDING = '10 minutes';
@@ -47,6 +42,8 @@ export interface Beginning {
   readonly renamed?: RunningRollout['renamed'];
   /** Ids of the requests that it carries out. */
   readonly requests?: readonly string[];
+  /** What its plan was made from: where that is another by now, the plan does not hold. */
+  readonly madeFrom?: { readonly [Key in 'wanted' | 'former']: ClusterState[Key] | undefined };
   /** Of what has drifted: gives way to any apply. */
   readonly repair?: Pick<RolloutInput, 'approval'> & { readonly leavesOut: readonly string[] };
 }
@@ -116,15 +113,24 @@ export class Rollouts {
   }
 
   async #start(beginning: Beginning): Promise<RunningRollout> {
-    const { request, says, followUp, goesBackTo, renamed, repair, requests = [] } = beginning;
+    const { request, says, followUp, goesBackTo, renamed, repair, requests = [], madeFrom } = beginning;
     const { plan, digest, by, after } = request;
     await this.#supersede(by);
-    const made = await generate({ secrets: missing(plan, this.#memory) }).catch(unable);
+    const before = this.#memory.state;
+    if (madeFrom && (before.wanted !== madeFrom.wanted || before.former !== madeFrom.former))
+      throw refused('PlanOutdated', `${this.#name} has changed since this plan was made: plan again`);
+    const made = await generated(plan, this.#memory.state.sealed);
     // Cluster workflows that began under an older release followed nobody up, and replay so.
     const keeps = patched('keep-plans');
     const revision = this.#memory.remember(request, made, renamed);
     const leaving = plan.hosts.filter((host) => host.leaving).map((host) => host.name);
-    const child = await this.#child(beginning, revision);
+    let child: ChildWorkflowHandle<typeof rollout>;
+    try {
+      child = await this.#child(beginning, revision);
+    } catch (error) {
+      this.#memory.retract(before);
+      throw error;
+    }
     const running: RunningRollout = {
       revision,
       workflowId: child.workflowId,
@@ -199,22 +205,4 @@ export class Rollouts {
     if (!ended)
       throw refused('RolloutRunning', `revision ${running.revision} has been cancelled, but has not ended yet`);
   }
-}
-
-function missing(plan: Pick<Plan, 'secrets'>, { state }: Memory): Parameters<GenerateSecrets>[0]['secrets'] {
-  const wanted = {
-    ...plan.secrets,
-    [DIGEST_KEY]: { from: 'generated', length: 43, alphabet: 'alphanumeric' } as const,
-  };
-  return Object.fromEntries(
-    Object.entries(wanted).flatMap(([secret, source]) => {
-      if (source.from !== 'generated' || state.sealed[secret] !== undefined) return [];
-      const { length, alphabet } = source;
-      return [[secret, { length, alphabet }] as const];
-    }),
-  );
-}
-
-function unable(error: unknown): never {
-  throw refused('InvalidRequest', `the secrets could not be made: ${String(error)}`);
 }

@@ -5,7 +5,7 @@ const PATIENCE = 30_000;
 const ANSWER = 5_000;
 const EVERY = 250;
 
-/** What became of all requests so far. */
+/** What became of the requests of a while. */
 export interface Read {
   readonly requests: number;
   /** Answered by another host than the first that was asked, or by a later try. */
@@ -20,10 +20,12 @@ export interface Read {
 export class Readers {
   /** Where the forum is looked for. */
   addresses: readonly string[];
+  /** What goes on meanwhile: each request counts for what went on when it began. */
+  phase = 'adding';
   #stopped = false;
   #turn = 0;
   readonly #open = new Set<Promise<void>>();
-  readonly #read = { requests: 0, retried: 0, failed: 0, slowest: 0 };
+  readonly #read: Record<string, { requests: number; retried: number; failed: number; slowest: number }> = {};
   readonly #loop: Promise<void>;
 
   constructor(addresses: readonly string[]) {
@@ -32,11 +34,11 @@ export class Readers {
   }
 
   /** Ends the load, and waits for what is under way. */
-  async stop(): Promise<Read> {
+  async stop(): Promise<Readonly<Record<string, Read>>> {
     this.#stopped = true;
     await this.#loop;
     await Promise.all(this.#open);
-    return { ...this.#read };
+    return this.#read;
   }
 
   async #load(): Promise<void> {
@@ -50,17 +52,18 @@ export class Readers {
   async #one(): Promise<void> {
     const began = Date.now();
     const first = this.#turn++;
-    this.#read.requests++;
+    const read = (this.#read[this.phase] ??= { requests: 0, retried: 0, failed: 0, slowest: 0 });
+    read.requests++;
     for (let tries = 0; Date.now() - began < PATIENCE; tries++) {
       const { addresses } = this;
       if (await isServed(addresses[(first + tries) % addresses.length]!)) {
-        if (tries > 0) this.#read.retried++;
-        this.#read.slowest = Math.max(this.#read.slowest, Date.now() - began);
+        if (tries > 0) read.retried++;
+        read.slowest = Math.max(read.slowest, Date.now() - began);
         return;
       }
       await sleep(100);
     }
-    this.#read.failed++;
+    read.failed++;
   }
 }
 
