@@ -180,6 +180,8 @@ it('takes a host that came by signal with its key at once, and refuses by an eve
     async (cluster) => {
       const bad = [
         { host: { ...vm3, password: { env: 'HOME' } } },
+        { host: { ...vm3, password: 'hunter2' } },
+        { host: { ...vm3, address: { toString: 1 } }, reason: { toString: 1 }, by: ['ada'] },
         { host: { ...vm3, site: 'mars' } },
         { hosts: 'vm3' },
         { host: { ...vm3, name: 'vm0' } },
@@ -196,6 +198,32 @@ it('takes a host that came by signal with its key at once, and refuses by an eve
     },
     'host-signals',
     ['vm0', 'vm1'],
+  );
+});
+
+it('goes on with hosts that left half-way, or takes them in again, and ends no request in a circle', async () => {
+  await serving(
+    machines,
+    async (cluster, queue) => {
+      machines.of('vm0').write('srv/fail/net.configure', '1');
+      await ask(cluster, 'removeHost', { hosts: ['vm2'], by: 'ada' });
+      const half = await rested(cluster);
+      expect(half.requests).toMatchObject([{ state: 'failed' }]);
+      // vm1 has forgotten it: what was changed stays wanted.
+      expect(half).toMatchObject({ wanted: { hosts: ['vm0', 'vm1'] }, former: { hosts: ['vm0', 'vm1', 'vm2'] } });
+      machines.of('vm0').remove('srv/fail');
+      const again = { name: 'vm2', site: 'ams', address: '192.0.2.12' };
+      await ask(cluster, 'addHost', { host: again, by: 'ada' });
+      const back = await rested(cluster);
+      expect(back.requests?.at(-1)).toMatchObject({ state: 'done' });
+      expect(back.wanted?.hosts).toEqual(['vm0', 'vm1', 'vm2']);
+      expect(back.former).toBeUndefined();
+      await applySpec(queue, specOf(cluster, ['vm0', 'vm1', 'vm2']));
+      expect((await rested(cluster)).last).toMatchObject({ state: 'done' });
+    },
+    'host-half-way',
+    ['vm0', 'vm1', 'vm2'],
+    'rollout: { onFailure: continue, budget: 0 }\n',
   );
 });
 

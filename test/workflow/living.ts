@@ -110,11 +110,12 @@ export async function serving(
   act: (cluster: string, queue: string) => Promise<void>,
   cluster: string,
   hosts: readonly string[],
+  more = '',
 ): Promise<void> {
   await withWorker(
     machines,
     async (queue) => {
-      await applySpec(queue, specOf(cluster, hosts));
+      await applySpec(queue, specOf(cluster, hosts, more));
       expect((await rested(cluster)).last).toMatchObject({ state: 'done' });
       await act(cluster, queue);
     },
