@@ -1,6 +1,7 @@
 import './lab-name.ts'; // before the lab
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { exec, kill, type LabHost } from '../../src/lab/index.ts';
 import { run } from '../lab/farweave.ts';
 import { Checks, timed } from './checks.ts';
@@ -42,6 +43,7 @@ const adding = await costs((await status()).requests?.map(({ revision }) => revi
 
 console.log(`   ${primary.name}, the primary, loses its power for good`);
 readers.phase = 'death of the primary';
+await sleep(5_000); // what was asked for before has its answer by now
 await kill(primary.name);
 // What fails before another is elected fails for want of a primary, whatever is done meanwhile.
 const elected = electedAmong([second!, third!, fra2, nyc2]).then(() => (readers.phase = 'replacing it'));
