@@ -13,22 +13,27 @@ beforeAll(async () => {
 it('names what somebody has changed on the hosts, and mends it', async () => {
   expect(await onDemo('drift')).toMatchObject({ exitCode: 0, output: expect.stringContaining('No drift: 3 hosts') });
 
+  // NodeBB 1.4 does not survive that the primary beside it is cut off, and comes back as a secondary.
+  const [purged, cut] = (await isPrimary(2)) ? ([2, 1] as const) : ([1, 2] as const);
   await on(0, 'docker stop nodebb');
   await on(0, "echo '# tried something' >> /etc/wireguard/fw0.conf");
-  await on(1, 'DEBIAN_FRONTEND=noninteractive apt-get -q -y purge bind9-host');
-  await on(2, 'ip route delete 10.200.0.0/16 dev fw0');
+  await on(purged, 'DEBIAN_FRONTEND=noninteractive apt-get -q -y purge bind9-host');
+  await on(cut, 'ip route delete 10.200.0.0/16 dev fw0');
 
-  const { exitCode, output } = await onDemo('drift', '--json');
+  const { exitCode, stdout } = await onDemo('drift', '--json');
   expect(exitCode).toBe(4);
-  const { differences, clean } = JSON.parse(output.slice(output.indexOf('{'))) as DriftResult;
+  const { differences, clean } = JSON.parse(stdout) as DriftResult;
   expect(clean).toBe(false);
   const due = differences.filter(({ act }) => act !== 'nobody');
-  expect(due.map(({ host, operation, now }) => `${host} ${operation}: ${now}`)).toEqual([
-    'vm0 wireguard.join: another configuration',
-    'vm0 nodebb.start: exited',
-    'vm1 dns.install: without bind9-host',
-    'vm2 wireguard.join: no route into the mesh',
-  ]);
+  const found = due.map(({ host, operation, now }) => `${host} ${operation}: ${now}`);
+  expect(new Set(found)).toEqual(
+    new Set([
+      'vm0 wireguard.join: another configuration',
+      'vm0 nodebb.start: exited',
+      `vm${purged} dns.install: without bind9-host`,
+      `vm${cut} wireguard.join: no route into the mesh`,
+    ]),
+  );
   for (const { wanted, repairable } of due) expect([wanted, repairable]).toEqual([expect.stringMatching(/./), true]);
 
   const mended = await onDemo('drift', '--repair', '--yes');
@@ -40,6 +45,12 @@ it('names what somebody has changed on the hosts, and mends it', async () => {
 async function on(n: number, command: string): Promise<void> {
   const { exitCode, stdout, stderr } = await exec(hosts[n]!.name, ['sh', '-c', command]);
   expect(exitCode, `${command}: ${stdout}${stderr}`).toBe(0);
+}
+
+/** Members are numbered as the hosts are. */
+async function isPrimary(n: number): Promise<boolean> {
+  const look = ['docker', 'exec', `node${n}`, 'mongosh', '--quiet', '--eval', 'print(db.hello().isWritablePrimary)'];
+  return (await exec(hosts[n]!.name, look)).stdout.trim() === 'true';
 }
 
 /** The CLI, on the cluster of the demo. */
