@@ -50,8 +50,8 @@ describe('a host that joins a cluster that serves', () => {
   });
 
   it('stands in the cluster file, and is listed', async () => {
-    const { output } = await farweave(['--file', file, 'host', 'list', '--json']);
-    const { hosts } = JSON.parse(output) as { hosts: { name: string; state: string; roles: string[] }[] };
+    const { stdout } = await farweave(['--file', file, 'host', 'list', '--json']);
+    const { hosts } = JSON.parse(stdout) as { hosts: { name: string; state: string; roles: string[] }[] };
     expect(hosts.find(({ name }) => name === added.name)).toMatchObject({
       state: 'in',
       roles: expect.arrayContaining(['wireguard', 'mongodb', 'nodebb']) as string[],
