@@ -13,7 +13,7 @@ afterEach(() => rm(state, { recursive: true }));
 it('opens what was sealed for its recipient, also after a restart', async () => {
   const { recipient } = await openVault(state);
   const sealed = await seal(recipient, 'grün & "quoted"');
-  expect(sealed).not.toContain('gr');
+  expect(Buffer.from(sealed, 'base64').includes('grün')).toBe(false);
   expect(await (await openVault(state)).open(sealed)).toBe('grün & "quoted"');
   expect((await readFile(join(state, 'recipient'), 'utf8')).trim()).toBe(recipient);
 });
