@@ -2,6 +2,7 @@ import type { Packed } from '../plan/pack.ts';
 import type { Facts, HostSpec, Json, Knowledge, Plan, Window } from '../plan/plan.ts';
 import type { Opening } from '../plan/window.ts';
 import type { HostChange } from '../spec/change.ts';
+import type { Kept } from '../spec/kept.ts';
 import type { Copy } from '../ssh/marker.ts';
 
 /** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
@@ -109,20 +110,14 @@ export type GenerateSecrets = (wanted: {
 
 /** What a cluster is to be after a change of its hosts. */
 export interface Replanned extends Planned {
-  /** cluster.yaml, gzipped, in base64, and the hosts in it. */
   readonly wanted: Kept;
-  /** The same of before, where hosts leave. */
+  /** What was wanted before, where hosts leave. */
   readonly former?: Kept;
   /** A host that leaves under another name, since its own is taken by another machine. */
   readonly renamed?: { readonly from: string; readonly to: string };
   readonly knowledge: Knowledge;
   /** How the cluster is once all have left. */
   readonly after?: Planned;
-}
-
-interface Kept {
-  readonly spec: string;
-  readonly hosts: readonly string[];
 }
 
 interface Planned {
@@ -145,7 +140,7 @@ export interface Changing {
 /** Makes the plan for a cluster whose hosts change. Touches no host. Fails with InvalidArguments, which says all that is wrong. */
 export type PlanChange = (asked: Changing) => Promise<Replanned>;
 
-/** The same as a question: gives the hosts that the changes bring. */
+/** The same as a question: gives the hosts that the last of the changes brings. */
 export type CheckChange = (asked: Changing) => Promise<readonly HostSpec[]>;
 
 /** The key that a machine shows to whoever connects. Nothing is sent to it. */

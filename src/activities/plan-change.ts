@@ -6,7 +6,6 @@ import { pack } from '../plan/pack.ts';
 import type { Knowledge } from '../plan/plan.ts';
 import type { Role } from '../roles/role.ts';
 import { changeHosts, HostChange } from '../spec/change.ts';
-import type { Cluster } from '../spec/cluster.ts';
 import { keep, kept } from '../spec/kept.ts';
 import { parseCluster } from '../spec/parse.ts';
 import { SpecError } from '../spec/problem.ts';
@@ -22,8 +21,13 @@ export function createPlanChange(roles: readonly Role[]): { readonly plan: PlanC
     plan: async (asked) => replan(asked),
     check: async (asked) => {
       const { plan } = replan(asked);
-      // The name of one that is replaced may be there already.
-      const coming = new Set(asked.changes.flatMap(hostsIn).map(({ name }) => name));
+      // By what the change says: the name of one that is replaced is known already.
+      const coming = new Set(
+        asked.changes
+          .slice(-1)
+          .flatMap(hostsIn)
+          .map(({ name }) => name),
+      );
       return plan.hosts.filter(({ name, leaving }) => !leaving && coming.has(name));
     },
   };
@@ -46,8 +50,8 @@ function replanning(roles: readonly Role[]) {
     const leaves = plan.hosts.some(({ leaving }) => leaving);
     const after = leaves ? compilePlan(cluster, all, { roles }) : undefined;
     return {
-      wanted: keptOf(cluster),
-      ...(leaves && before && { former: keptOf(before) }),
+      wanted: keep(cluster),
+      ...(leaves && before && { former: keep(before) }),
       ...(renamed && { renamed }),
       plan: pack(plan),
       digest: digestOf(plan),
@@ -70,8 +74,6 @@ const follow =
     const { text: next, before, renamed } = changeHosts(text, change, taken);
     return { before, ...(renamed && { renamed }), ...had, text: next };
   };
-
-const keptOf = ({ text, hosts }: Cluster) => ({ spec: keep(text), hosts: hosts.map(({ name }) => name) });
 
 /** The machine that takes a name over is another one, with a place of its own in the network. */
 function withName({ indexes }: Knowledge, { from, to }: NonNullable<Renamed>): Knowledge {

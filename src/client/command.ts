@@ -111,14 +111,15 @@ export async function withTemporal<T>(
 /** Does something with what a server remembers of the cluster of the file. Throws where it knows nothing of it. */
 export async function withCluster<T>(
   at: At,
-  work: (farweave: Farweave, name: string, state: ClusterView) => Promise<T>,
+  work: (farweave: Farweave, name: string, state: ClusterView, cluster: Cluster) => Promise<T>,
 ): Promise<T> {
-  const { name } = await readSpec(at);
+  const cluster = await readSpec(at);
+  const { name } = cluster;
   mustBeKnown(at, name);
   return await withTemporal(at, async (farweave) => {
     const state = await status(farweave, name);
     if (!state) throw unknownCluster(at, name);
-    return await work(farweave, name, state);
+    return await work(farweave, name, state, cluster);
   });
 }
 

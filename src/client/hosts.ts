@@ -1,21 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { seal } from '../activities/vault.ts';
 import {
   type Added,
-  clusterId,
+  type ClusterView,
   type HostControls,
   type HostReply,
   type HostRequest,
   hostUpdate,
+  isPending,
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
-import { refusal } from './refusal.ts';
+import { looks } from './looks.ts';
 import { status } from './remembered.ts';
+import { update } from './requests.ts';
 import { whoAmI } from './who.ts';
-
-/** Milliseconds from one look to the next. */
-const INTERVAL = 500;
 
 /** A request that was taken on, by its id. */
 export interface Requested extends HostReply {
@@ -80,9 +78,7 @@ export const withdrawHost = (farweave: Farweave, cluster: string, id: string): P
 
 /** What has become of a request; a `Failure` where the cluster remembers none of that id. */
 export async function requestOf(farweave: Farweave, cluster: string, id: string): Promise<HostRequest> {
-  const found = (await status(farweave, cluster))?.requests?.find((request) => request.id === id);
-  if (found) return found;
-  throw new Failure(`${cluster} remembers no request ${id}.`, { hint: 'farweave host list shows those that it does.' });
+  return requestIn(await status(farweave, cluster), cluster, id);
 }
 
 /**
@@ -94,18 +90,18 @@ export async function begunRequest(
   { cluster, id }: Pick<Requested, 'cluster' | 'id'>,
   { signal, report }: { readonly signal?: AbortSignal; readonly report?: (how: string) => void } = {},
 ): Promise<HostRequest | undefined> {
-  while (!signal?.aborted) {
-    // It waits on the server: that nobody answers for a while changes nothing.
-    const request = await requestOf(farweave, cluster, id).catch((error: unknown) => {
-      if (error instanceof Failure && error.message.includes('remembers no request')) throw error;
-      return undefined;
-    });
-    if (request && !['waiting', 'planning'].includes(request.state)) return request;
-    if (request) report?.(request.said ?? request.state);
-    else await farweave.revive?.().catch(() => {});
-    await sleep(INTERVAL, undefined, { ...(signal && { signal }) }).catch(() => {});
+  for await (const state of looks(farweave, cluster, signal)) {
+    const request = requestIn(state, cluster, id);
+    if (!isPending(request)) return request;
+    report?.(request.said ?? request.state);
   }
   return undefined;
+}
+
+function requestIn(state: ClusterView | undefined, cluster: string, id: string): HostRequest {
+  const found = state?.requests?.find((request) => request.id === id);
+  if (found) return found;
+  throw new Failure(`${cluster} remembers no request ${id}.`, { hint: 'farweave host list shows those that it does.' });
 }
 
 async function sealed(farweave: Farweave, secrets: Readonly<Record<string, string>>) {
@@ -116,19 +112,11 @@ async function sealed(farweave: Farweave, secrets: Readonly<Record<string, strin
 }
 
 async function ask<Name extends keyof HostControls>(
-  { client }: Farweave,
+  farweave: Farweave,
   cluster: string,
   what: Name,
   asked: Omit<HostControls[Name], 'by'>,
 ): Promise<Requested> {
-  try {
-    const reply = await client.withDeadline(Date.now() + 60_000, () =>
-      client.workflow
-        .getHandle(clusterId(cluster))
-        .executeUpdate(hostUpdate(what), { args: [{ ...asked, by: whoAmI() } as HostControls[Name]] }),
-    );
-    return { cluster, ...reply };
-  } catch (error) {
-    throw refusal(error);
-  }
+  const message = { ...asked, by: whoAmI() } as HostControls[Name];
+  return { cluster, ...(await update(farweave, cluster, hostUpdate(what), message)) };
 }

@@ -3,10 +3,9 @@ import { seal } from '../activities/vault.ts';
 import { type Aim, allot, compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
 import { type Packed, pack } from '../plan/pack.ts';
-import type { Knowledge, Plan } from '../plan/plan.ts';
+import { groups, type Knowledge, type Plan } from '../plan/plan.ts';
 import type { Cluster } from '../spec/cluster.ts';
-import { keep, kept } from '../spec/kept.ts';
-import { parseCluster } from '../spec/parse.ts';
+import { keep, readKept } from '../spec/kept.ts';
 import {
   type ApplyReply,
   applyUpdate,
@@ -83,7 +82,7 @@ export function draft(
 ): Draft {
   const known = state?.knowledge ?? { indexes: {} };
   const former = purpose === 'apply' || purpose === 'destroy' ? state?.former : undefined;
-  const before = former && parseCluster(kept(former.spec), { file: 'cluster.yaml' }).cluster;
+  const before = former && readKept(former);
   const plan = compilePlan(cluster, known, {
     purpose,
     data: data || former?.data === true,
@@ -96,7 +95,7 @@ export function draft(
     digest: digestOf(plan),
     basis: state?.version ?? 0,
     knowledge: allot(cluster, known),
-    wanted: { spec: keep(cluster.text), hosts: cluster.hosts.map(({ name }) => name) },
+    wanted: keep(cluster),
     ...(leaves && former && { former }),
     ...(after && { after: { plan: after, digest: digestOf(after) } }),
   };
@@ -158,7 +157,7 @@ export async function look(
   const owner = { id: state?.owner ?? '', cluster: plan.cluster, by: whoAmI(), since: '' };
   const input: Packed<LookInput> = { plan: pack(plan), sealed, facts: state?.facts ?? {}, owner };
   const results = await Promise.all(
-    groupsOf(
+    groups(
       LOOKED_AT,
       plan.hosts.map(({ name }) => name),
     ).map((hosts, n) =>
@@ -178,10 +177,6 @@ export async function look(
 
 /** Hosts a workflow. What would run on a fresh host takes some 30 kB, and Temporal takes 2 MB at once. */
 const LOOKED_AT = 25;
-
-function groupsOf<T>(size: number, all: readonly T[]): readonly (readonly T[])[] {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, n) => all.slice(n * size, (n + 1) * size));
-}
 
 /**
  * What becomes of a rollout, look by look, to its end; the last view holds the outcome.

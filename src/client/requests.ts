@@ -1,4 +1,5 @@
-import { type ClusterControls, type ClusterReply, clusterId, clusterUpdate } from '../workflows/contract.ts';
+import type { UpdateDefinition } from '@temporalio/common';
+import { type ClusterControls, clusterId, clusterUpdate } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { refusal } from './refusal.ts';
 import { whoAmI } from './who.ts';
@@ -25,17 +26,19 @@ export const withdraw = (farweave: Farweave, cluster: string, asked: Asked<'with
 export const repair = (farweave: Farweave, cluster: string, asked: Asked<'repair'> = {}) =>
   ask(farweave, cluster, 'repair', asked);
 
-async function ask<Name extends keyof ClusterControls>(
+const ask = <Name extends keyof ClusterControls>(farweave: Farweave, cluster: string, what: Name, asked: Asked<Name>) =>
+  update(farweave, cluster, clusterUpdate(what), { ...asked, by: whoAmI() } as ClusterControls[Name]);
+
+/** Asks a cluster for something, and gives its answer. Rejects with a `Failure` where it refuses, or nobody answers in a minute. */
+export async function update<Answer, Message>(
   { client }: Farweave,
   cluster: string,
-  what: Name,
-  asked: Asked<Name>,
-): Promise<ClusterReply> {
+  what: UpdateDefinition<Answer, [Message]>,
+  message: Message,
+): Promise<Answer> {
   try {
     return await client.withDeadline(Date.now() + 60_000, () =>
-      client.workflow
-        .getHandle(clusterId(cluster))
-        .executeUpdate(clusterUpdate(what), { args: [{ ...asked, by: whoAmI() } as ClusterControls[Name]] }),
+      client.workflow.getHandle(clusterId(cluster)).executeUpdate(what, { args: [message] }),
     );
   } catch (error) {
     throw refusal(error);

@@ -1,13 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClusterView, type RunningRollout, rolloutId } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
 import type { Followed } from './follow.ts';
 import { count } from './format.ts';
-import { status } from './index.ts';
-
-/** Milliseconds from one look to the next. */
-const INTERVAL = 500;
+import { looks } from './looks.ts';
 
 interface Waiting {
   readonly cluster: string;
@@ -27,19 +23,11 @@ export async function turnOf(
   { signal, report }: { readonly signal: AbortSignal; readonly report: (whom: string) => void },
 ): Promise<Followed | undefined> {
   const { cluster, digest } = waiting;
-  while (!signal.aborted) {
-    // It waits on the server: that nobody answers for a while changes nothing.
-    const state = await status(farweave, cluster).catch(() => 'silent' as const);
-    if (state === 'silent') {
-      await farweave.revive?.().catch(() => {});
-      await sleep(INTERVAL, undefined, { signal }).catch(() => {});
-      continue;
-    }
+  for await (const state of looks(farweave, cluster, signal)) {
     const revision = begunIn(state, waiting);
     if (revision !== undefined) return { cluster, revision, workflowId: rolloutId(cluster, revision) };
     if (state?.queued?.digest !== digest) throw lost(state);
     if (state.rollout) report(holder(state.rollout));
-    await sleep(INTERVAL, undefined, { signal }).catch(() => {});
   }
   return undefined;
 }

@@ -191,14 +191,16 @@ export function namedArguments(args: Json): readonly (readonly [name: string, va
 /** `docker` of `docker.install`, and of the facts that are named after it. */
 export const roleOf = (name: string) => name.slice(0, name.indexOf('.'));
 
+/** So many at a time, in their order. */
+export function groups<T>(size: number, all: readonly T[]): readonly (readonly T[])[] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, n) => all.slice(n * size, (n + 1) * size));
+}
+
 /** Hosts in the waves in which they go. */
 export function waves(order: Order, hosts: readonly string[], facts: Facts): readonly (readonly string[])[] {
   if (order === 'all') return [hosts];
   if ('rolling' in order) {
-    const { rolling } = order;
-    return Array.from({ length: Math.ceil(hosts.length / rolling) }, (_, n) =>
-      hosts.slice(n * rolling, (n + 1) * rolling),
-    );
+    return groups(order.rolling, hosts);
   }
   const isFirst = (host: string) => order.first.includes(facts[order.by]?.[host] ?? '');
   return [...hosts.filter(isFirst), ...hosts.filter((host) => !isFirst(host))].map((host) => [host]);

@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import {
   type Command,
   digest,
@@ -10,7 +11,7 @@ import {
   text,
   writing,
 } from '../ssh/command.ts';
-import { no, unknown, type Verdict, yes } from './operation.ts';
+import { no, operation, unknown, type Verdict, yes } from './operation.ts';
 
 /** A container as it should be. Everything here goes into its digest: with anything else it is made anew. */
 export interface Container {
@@ -96,6 +97,17 @@ export const startingAgain = (name: string): Script =>
 export function droppingImage(image: string): Script {
   return script(sh`docker image rm ${image} || echo 'left: something uses it'`);
 }
+
+/** A state of a host: it has this image. Undone by dropping it. */
+export const imagePulled = (name: `${string}.${string}`) =>
+  operation(name, z.object({ image: z.string() }), {
+    timeout: 1_800_000,
+    publishes: [],
+    undo: (_, { image }) => droppingImage(image),
+    probe: (_, { image }) => findingImage(image),
+    judge: (output, _, { image }) => judgeImage(output, image),
+    apply: (_, { image }) => script(sh`docker pull ${image}`),
+  });
 
 /** Prints mode and owner of a file that may hold secrets, then `held` if its content is as wanted. */
 export function findingFile(path: string, content: Text): Command {

@@ -13,6 +13,7 @@ import {
   type ClusterInput,
   clusterUpdate,
   followUpSignal,
+  isPending,
   noteSignal,
   rolloutChangedSignal,
   rolloutEndedSignal,
@@ -78,7 +79,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
 
   const isIdle = () => {
     const { rollout, queued, moved, requests: asked = [] } = memory.state;
-    const waits = queued || asked.some(({ state }) => state === 'waiting' || state === 'planning');
+    const waits = queued || asked.some(isPending);
     return !rollout && !waits && !moved && !rollouts.isBeginning;
   };
   const lookout = new Lookout(memory, isIdle);

@@ -1,5 +1,4 @@
-import type { ClusterState, Outcome, RunningRollout } from './contract.ts';
-import { isOver } from './membership.ts';
+import { type ClusterState, isOver, type Outcome, type RunningRollout } from './contract.ts';
 
 /** What is known of a cluster that is about to be taken away: nothing is to bring its hosts back to what they were in it. */
 export function condemned(state: ClusterState): ClusterState {

@@ -7,6 +7,7 @@ import {
 } from '@temporalio/workflow';
 import type { AskWorkflow } from '../activities/contract.ts';
 import { type Packed, unpack } from '../plan/pack.ts';
+import { groups } from '../plan/plan.ts';
 import { Account } from './account.ts';
 import { failureOf } from './activity.ts';
 import {
@@ -49,7 +50,7 @@ export async function drift({ cluster, by = SCHEDULE }: DriftInput): Promise<Dri
   const { revision, digest, since, hosts, parked } = measure;
   const asked = hosts.filter((host) => parked[host] === undefined);
   const parts = await Promise.all(
-    groupsOf(asked).map((some, n, all) => inPart({ cluster, digest, hosts: some }, n, all)),
+    groups(ASKED, asked).map((some, n, all) => inPart({ cluster, digest, hosts: some }, n, all)),
   );
   const settled = new Set(parts.flatMap((part) => part.settled));
   const all = weighed(hosts, parts.flatMap(({ found }) => found), settled, parked); // biome-ignore format: one call
@@ -148,9 +149,4 @@ function bounded(all: readonly Difference[]): readonly Difference[] {
 
 function line({ host, operation, now, wanted, act, todo }: Difference): string {
   return `- **${host}**${operation === undefined ? '' : ` ${operation}`}: ${now}, not ${wanted} (${act}: ${todo})`;
-}
-
-function groupsOf(hosts: readonly string[]): readonly (readonly string[])[] {
-  const count = Math.ceil(hosts.length / ASKED);
-  return Array.from({ length: count }, (_, n) => hosts.slice(n * ASKED, (n + 1) * ASKED));
 }

@@ -1,6 +1,5 @@
 import { refused } from './admission.ts';
-import type { Added, ClusterState, HostControls, HostRequest } from './contract.ts';
-import { isOver } from './membership.ts';
+import { type Added, type ClusterState, type HostControls, type HostRequest, hostsIn, isOver } from './contract.ts';
 import { refuseMoved } from './owner.ts';
 
 /** Requests at a time: each may hold a host with all that is said of it. */
@@ -60,12 +59,6 @@ export function admitSecretsOf(change: Change): void {
           `${field} of ${host.name}: a signal names an entry of the workers' allowlist, {"worker": "ENTRY"}, or leaves it to the cluster's access`,
         );
   }
-}
-
-/** The hosts that would come. */
-export function hostsIn(change: Change): readonly Added[] {
-  if ('add' in change) return change.add;
-  return 'replace' in change ? [change.with] : [];
 }
 
 /** The request of an id, if it is in one of these states. */

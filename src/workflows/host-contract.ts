@@ -1,20 +1,16 @@
 import { defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Sealed } from '../activities/contract.ts';
 import type { HostChange } from '../spec/change.ts';
+import type { Kept } from '../spec/kept.ts';
 import type { Note } from './records.ts';
 
 // ---- cluster:<name>, as its hosts come and go ----
 
-/** A cluster.yaml that was applied, with the hosts in it. */
-export interface Wanted {
-  /** Gzipped, in base64. */
-  readonly spec: string;
-  /** Names. */
-  readonly hosts: readonly string[];
-}
+/** A cluster.yaml that was applied. */
+export type Wanted = Kept;
 
 /** The cluster.yaml that hosts are leaving, as long as they have not left. */
-export interface Former extends Wanted {
+export interface Former extends Kept {
   /** Even where a service loses its quorum by it. */
   readonly forced?: true;
   /** Their data is erased. */
@@ -51,6 +47,8 @@ export interface HostRequest {
   readonly revision?: number;
   /** Why it stands so, where that is not plain. */
   readonly said?: string;
+  /** Nothing came of it: the cluster is as it was. */
+  readonly void?: true;
   /** The key that the host shows, and that nobody has approved yet. */
   readonly shownKey?: string;
   /** The host's own secrets, until it comes. Not shown. */
@@ -94,6 +92,18 @@ export const hostUpdate = <Name extends keyof HostControls>(name: Name) =>
   defineUpdate<HostReply, [HostControls[Name]], Name>(name);
 export const hostSignal = <Name extends keyof HostControls>(name: Name) =>
   defineSignal<[HostControls[Name]], Name>(name);
+
+/** Whether it is to be carried out, and has not begun. */
+export const isPending = ({ state }: Pick<HostRequest, 'state'>) => state === 'waiting' || state === 'planning';
+
+/** Whether nothing more becomes of it. */
+export const isOver = ({ state }: HostRequest) => ['done', 'failed', 'refused', 'withdrawn'].includes(state);
+
+/** The hosts that a change brings. */
+export function hostsIn(change: HostChange): readonly Added[] {
+  if ('add' in change) return change.add;
+  return 'with' in change ? [change.with] : [];
+}
 
 /** A change of hosts in few words. */
 export function told(change: HostChange): string {

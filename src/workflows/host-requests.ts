@@ -1,10 +1,18 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
 import type { CheckChange, Greet, Sealed } from '../activities/contract.ts';
 import { refused } from './admission.ts';
-import { type ClusterState, type HostControls, type HostReply, type HostRequest, told } from './contract.ts';
-import { admitAnswer, admitChange, admitSecretsOf, type Change, changeOf, hostsIn } from './host-admission.ts';
+import {
+  type ClusterState,
+  type HostControls,
+  type HostReply,
+  type HostRequest,
+  hostsIn,
+  isOver,
+  isPending,
+  told,
+} from './contract.ts';
+import { admitAnswer, admitChange, admitSecretsOf, type Change, changeOf } from './host-admission.ts';
 import { changing, type Manner, whole } from './host-turns.ts';
-import { isOver } from './membership.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
 
@@ -81,9 +89,7 @@ export class HostRequests {
     admitSecretsOf(change);
     admitChange(this.#name, this.#memory.state);
     if (this.#same(change)) return;
-    const own = new Set(hostsIn(change).map(({ name }) => name));
-    const coming = (await this.#check(change, asked)).filter(({ name }) => own.has(name));
-    const host = coming.find(({ hostKey }) => hostKey === undefined);
+    const host = (await this.#check(change, asked)).find(({ hostKey }) => hostKey === undefined);
     if (!host) return void this.#take(change, asked, 'waiting');
     const shownKey = await greet({ host });
     const request = this.#take(change, asked, 'asking', { shownKey });
@@ -93,9 +99,7 @@ export class HostRequests {
   #check(change: Change, asked: Asked & Manner) {
     admitChange(this.#name, this.#memory.state);
     const state = this.#here;
-    const before = this.#open
-      .filter(({ state: how }) => ['waiting', 'planning'].includes(how))
-      .map((one) => one.change);
+    const before = this.#open.filter(isPending).map((request) => request.change);
     const alone = () => check(changing(this.#name, state, [change], asked));
     if (before.length === 0) return alone().catch(refusal);
     // One before it may be wrong by now: that is no reason to refuse this one.

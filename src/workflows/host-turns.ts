@@ -8,9 +8,8 @@ import {
 } from '@temporalio/workflow';
 import type { Changing, PlanChange, Replanned, Sealed } from '../activities/contract.ts';
 import { holderOf, refused } from './admission.ts';
-import { type ClusterState, type HostRequest, told } from './contract.ts';
+import { type ClusterState, type HostRequest, isOver, told } from './contract.ts';
 import type { Change } from './host-admission.ts';
-import { isOver } from './membership.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
 import type { Rollouts } from './rollouts.ts';

@@ -1,10 +1,10 @@
 import { holding, refused } from './admission.ts';
-import type { ClusterState, Measure } from './contract.ts';
+import { type ClusterState, elsewhere, isPending, type Measure } from './contract.ts';
 
 /** The last apply that ended well, as long as none since has left the hosts as something else. */
 export function measureOf(name: string, state: ClusterState, isBeginning: boolean): Measure {
   const { moved, rollout, last, revision: since, parked = {} } = state;
-  if (moved) return { skipped: `${name} moved on ${moved.at.slice(0, 10)} by ${moved.by}: it lives elsewhere now` };
+  if (moved) return { skipped: elsewhere(name, moved) };
   if (rollout) return { skipped: holding(name, rollout) };
   if (isBeginning) return { skipped: `a rollout of ${name} is about to begin` };
   if (!last) return { skipped: `nothing has been rolled out onto ${name} yet` };
@@ -31,7 +31,7 @@ export function admitRepair(name: string, state: ClusterState): string {
   const { rollout, queued, drift, last, requests = [] } = state;
   if (rollout) throw refused('RolloutRunning', holding(name, rollout));
   if (queued) throw refused('RolloutRunning', `an apply by ${queued.by} waits for its turn: it comes first`);
-  const first = requests.find((request) => request.state === 'waiting' || request.state === 'planning');
+  const first = requests.find(isPending);
   if (first) throw refused('RolloutRunning', `a change of hosts by ${first.by} waits for its turn: it comes first`);
   if (!drift || drift.clean)
     throw refused('InvalidRequest', `no drift of ${name} is known: farweave drift looks for it`);

@@ -1,7 +1,14 @@
 import type { Sealed } from '../activities/contract.ts';
 import type { Packed } from '../plan/pack.ts';
 import { DIGEST_KEY } from '../plan/plan.ts';
-import type { ApplyRequest, ClusterState, HostRequest, Outcome, RunningRollout } from './contract.ts';
+import {
+  type ApplyRequest,
+  type ClusterState,
+  type HostRequest,
+  isOver,
+  type Outcome,
+  type RunningRollout,
+} from './contract.ts';
 import { isSame } from './facts.ts';
 
 /** Requests that have ended, and are still told of. */
@@ -148,9 +155,6 @@ export function withRequest(requests: readonly HostRequest[] = [], request: Host
 export const isPlanning = ({ requests = [] }: Pick<ClusterState, 'requests'>) =>
   requests.some(({ state }) => state === 'planning');
 
-/** Whether nothing more becomes of it. */
-export const isOver = ({ state }: HostRequest) => ['done', 'failed', 'refused', 'withdrawn'].includes(state);
-
 function requestsAfter(
   requests: ClusterState['requests'],
   { revision }: Pick<RunningRollout, 'revision'>,
@@ -161,7 +165,7 @@ function requestsAfter(
     const { said: _, sealed: __, ...rest } = request;
     return outcome.state === 'done'
       ? { ...rest, state: 'done' as const, ...parkedOf(outcome) }
-      : { ...rest, state: 'failed' as const, said: whyNot(outcome) };
+      : { ...rest, state: 'failed' as const, said: whyNot(outcome), ...(isVoid(outcome) && { void: true as const }) };
   });
 }
 

@@ -13,6 +13,10 @@ export interface Moved {
   readonly by: string;
 }
 
+/** That it left, as a clause. */
+export const elsewhere = (cluster: string, { at, by }: Moved) =>
+  `${cluster} moved on ${at.slice(0, 10)} by ${by}: it lives elsewhere now`;
+
 /** All that a cluster is, wherever its server: not what runs, and not that it has moved. */
 export type Belongings = Omit<ClusterState, 'rollout' | 'moved' | 'queued' | 'waiting' | 'fallback' | 'requests'>;
 

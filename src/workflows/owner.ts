@@ -8,6 +8,7 @@ import {
   type Belongings,
   belongingsQuery,
   type ClusterState,
+  elsewhere,
   type Moved,
   type MoveRequest,
   moveUpdate,
@@ -68,7 +69,7 @@ export function letMove(name: string, memory: Memory, isStarting: () => boolean)
 
 /** Throws what the sender is told where the cluster lives elsewhere by now. */
 export function refuseMoved(name: string, { moved }: ClusterState): void {
-  if (moved) throw refused('Moved', `${name} moved on ${moved.at.slice(0, 10)} by ${moved.by}: it lives elsewhere now`);
+  if (moved) throw refused('Moved', elsewhere(name, moved));
 }
 
 /** Neither what runs or waits to nor that it has moved goes along. */

@@ -113,8 +113,8 @@ export class Requests {
   }
 
   get #isTurn(): boolean {
-    const { waiting } = this.#memory.state;
     const { state } = this.#memory;
+    const { waiting } = state;
     if (waiting === undefined || this.#rollouts.isBeginning || isPlanning(state)) return false;
     return holderOf(state, waiting) === undefined;
   }

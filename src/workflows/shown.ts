@@ -1,5 +1,4 @@
-import { type ClusterState, told } from './contract.ts';
-import { isOver } from './membership.ts';
+import { type ClusterState, isOver, told } from './contract.ts';
 import { detail, linkTo, upsert } from './report.ts';
 
 /** A cluster as the lists and the page of the Web UI have it. */

@@ -86,7 +86,7 @@ export async function applySpec(taskQueue: string, text: string): Promise<ApplyR
         knowledge: { indexes: { ...state?.knowledge.indexes, ...indexes } },
         sealed: { 'access.password': await vault.seal('canary-of-the-login') },
         by: 'a test',
-        wanted: { spec: keep(text), hosts: cluster.hosts.map(({ name }) => name) },
+        wanted: keep(cluster),
       },
     ],
   });

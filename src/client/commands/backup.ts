@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { backupLines } from '../backup-lines.ts';
 import { findBackups, takeBackup } from '../backups.ts';
-import { type At, type Run, readSpec, teach, withCluster, writeJson } from '../command.ts';
+import { type At, type Run, teach, withCluster, writeJson } from '../command.ts';
 import { EXIT } from '../errors.ts';
 import { problemLines } from '../report.ts';
 
@@ -38,13 +38,11 @@ export function addBackup(program: Command, run: Run): void {
 }
 
 async function take(at: At): Promise<number> {
-  const cluster = await readSpec(at);
-  return await withCluster(at, (farweave, _name, state) => takeBackup(at, farweave, cluster, state));
+  return await withCluster(at, (farweave, _name, state, cluster) => takeBackup(at, farweave, cluster, state));
 }
 
 async function listBackups(at: At): Promise<number> {
-  const cluster = await readSpec(at);
-  return await withCluster(at, async (farweave, name, state) => {
+  return await withCluster(at, async (farweave, name, state, cluster) => {
     const { backups, problems } = await findBackups(at, farweave, cluster, state);
     if (at.global.json) writeJson(at, { cluster: name, backups, problems });
     else {

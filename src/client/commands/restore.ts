@@ -4,7 +4,7 @@ import type { Cluster } from '../../spec/cluster.ts';
 import { accompany } from '../accompany.ts';
 import { backupLines } from '../backup-lines.ts';
 import { findBackups, idOf } from '../backups.ts';
-import { type At, mannerOf, type Run, readSpec, secretsOf, teach, withCluster } from '../command.ts';
+import { type At, mannerOf, type Run, secretsOf, teach, withCluster } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { printable } from '../format.ts';
@@ -43,8 +43,7 @@ export function addRestore(program: Command, run: Run): void {
 }
 
 async function restore(at: At, id: string, { from, yes = false }: Options): Promise<number> {
-  const cluster = await readSpec(at);
-  return await withCluster(at, async (farweave, name, state) => {
+  return await withCluster(at, async (farweave, name, state, cluster) => {
     const { backups } = await findBackups(at, farweave, cluster, state);
     const { host, kept } = chosen(at, cluster, backups, { id, from });
     if (!yes && !(await agreed(at, { id, host, kept }))) return EXIT.failed;

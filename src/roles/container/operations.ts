@@ -2,11 +2,9 @@ import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { type Command, holds, type Output, script, sh, words, writing } from '../../ssh/command.ts';
 import {
-  droppingImage,
   findingContainer,
-  findingImage,
+  imagePulled,
   judgeContainer,
-  judgeImage,
   lastLine,
   makingContainer,
   remakingContainer,
@@ -68,14 +66,7 @@ done`,
   }),
 });
 
-export const pulled = operation('container.pulled', z.object({ image: z.string() }), {
-  timeout: 1_800_000,
-  publishes: [],
-  undo: (_, { image }) => droppingImage(image),
-  probe: (_, { image }) => findingImage(image),
-  judge: (output, _, { image }) => judgeImage(output, image),
-  apply: (_, { image }) => script(sh`docker pull ${image}`),
-});
+export const pulled = imagePulled('container.pulled');
 
 /** The container with all that it reads, in one: taken back alone, its files would belong to another container. */
 export const start = operation('container.start', Service, {

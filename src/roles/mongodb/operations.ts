@@ -1,13 +1,11 @@
 import * as z from 'zod';
 import { script, secret, sh, text, writing } from '../../ssh/command.ts';
 import {
-  droppingImage,
   findingContainer,
   findingFile,
-  findingImage,
+  imagePulled,
   judgeContainer,
   judgeFile,
-  judgeImage,
   makingContainer,
   remakingContainer,
 } from '../container.ts';
@@ -36,14 +34,7 @@ export const cpu = operation('mongodb.cpu', z.object({ version: z.string() }), {
   },
 });
 
-export const pulled = operation('mongodb.pulled', z.object({ image: z.string() }), {
-  timeout: 1_800_000,
-  publishes: [],
-  undo: (_, { image }) => droppingImage(image),
-  probe: (_, { image }) => findingImage(image),
-  judge: (output, _, { image }) => judgeImage(output, image),
-  apply: (_, { image }) => script(sh`docker pull ${image}`),
-});
+export const pulled = imagePulled('mongodb.pulled');
 
 const key = text`${secret(KEY_SECRET)}`;
 

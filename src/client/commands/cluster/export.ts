@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { identityOf, newIdentity, openerOf } from '../../../activities/vault.ts';
-import type { ClusterState } from '../../../workflows/contract.ts';
+import { type ClusterState, elsewhere } from '../../../workflows/contract.ts';
 import { thereAlready, writeClusterFile } from '../../cluster-file.ts';
 import { type At, mustBeKnown, readSpec, stateOf, unknownCluster, withTemporal, writeJson } from '../../command.ts';
 import { EXIT, Failure } from '../../errors.ts';
@@ -64,7 +64,7 @@ function mayGo(name: string, { rollout, moved }: ClusterState, keep: boolean): v
     });
   }
   if (moved && !keep) {
-    throw new Failure(`${name} moved on ${moved.at.slice(0, 10)} by ${moved.by}: it lives elsewhere now.`, {
+    throw new Failure(`${elsewhere(name, moved)}.`, {
       hint: 'Export it there. To write the file of that time once more: --keep.',
     });
   }

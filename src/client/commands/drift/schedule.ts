@@ -1,3 +1,4 @@
+import { elsewhere } from '../../../workflows/contract.ts';
 import { type At, withCluster, writeJson } from '../../command.ts';
 import { EXIT, Failure } from '../../errors.ts';
 import { clock, table } from '../../format.ts';
@@ -9,7 +10,7 @@ export async function schedule(at: At, interval: number | 'off' | undefined): Pr
     if (interval === 'off') await unschedule(farweave, name);
     else if (interval !== undefined) {
       if (moved)
-        throw new Failure(`${name} moved on ${moved.at.slice(0, 10)} by ${moved.by}: it lives elsewhere now.`, {
+        throw new Failure(`${elsewhere(name, moved)}.`, {
           hint: 'Schedule it there.',
         });
       await scheduleDrift(farweave, name, interval);

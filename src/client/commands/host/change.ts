@@ -134,8 +134,7 @@ async function follow(
   if (request.revision === undefined) throw refused(request);
   const rollout = { cluster, revision: request.revision, workflowId: rolloutId(cluster, request.revision) };
   const exitCode = await accompany(farweave, rollout, mannerOf(at));
-  const ended = await requestOf(farweave, cluster, id);
-  if (ended.state === 'failed' && ended.said?.includes('stays as it was')) await keep?.undo();
+  if ((await requestOf(farweave, cluster, id)).void) await keep?.undo();
   return exitCode;
 }
 

@@ -1,9 +1,8 @@
 import { compilePlan } from '../../../plan/compile.ts';
 import { HOST_KEY, roleOf } from '../../../plan/plan.ts';
 import type { Cluster } from '../../../spec/cluster.ts';
-import { kept } from '../../../spec/kept.ts';
-import { parseCluster } from '../../../spec/parse.ts';
-import { type ClusterView, type HostRequest, told } from '../../../workflows/contract.ts';
+import { readKept } from '../../../spec/kept.ts';
+import { type ClusterView, type HostRequest, hostsIn, told } from '../../../workflows/contract.ts';
 import { type At, withCluster, writeJson } from '../../command.ts';
 import { EXIT } from '../../errors.ts';
 import { clock, printable, table } from '../../format.ts';
@@ -35,11 +34,9 @@ function hostsOf(cluster: Cluster, state: ClusterView): readonly Row[] {
   const coming = new Set(
     requests
       .filter((request) => request.state === 'running')
-      .flatMap(({ change }) =>
-        'add' in change ? change.add.map(({ name }) => name) : 'with' in change ? [change.with.name] : [],
-      ),
+      .flatMap(({ change }) => hostsIn(change).map(({ name }) => name)),
   );
-  const before = former && parseCluster(kept(former.spec), { file: 'cluster.yaml' }).cluster;
+  const before = former && readKept(former);
   const staying = new Set(cluster.hosts.map(({ name }) => name));
   const leaving = (before?.hosts ?? []).filter(({ name }) => !staying.has(name));
   const { stages } = compilePlan(cluster, knowledge);
