@@ -226,8 +226,7 @@ it('is plain JSON', () => {
   expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
 });
 
-describe('hosts that leave', () => {
-  const file = (names: readonly string[]) => `apiVersion: farweave.dev/v1
+const forum = (names: readonly string[]) => `apiVersion: farweave.dev/v1
 kind: Cluster
 metadata: { name: forum }
 sites: { ams: {} }
@@ -236,7 +235,9 @@ hosts:
 ${names.map((name, n) => `  - { name: ${name}, site: ams, address: 192.0.2.${10 + n} }`).join('\n')}
 roles: { docker: {}, mongodb: {}, nodebb: {} }
 `;
-  const read = (...names: string[]) => parseCluster(file(names), { file: 'cluster.yaml' }).cluster;
+const read = (...names: string[]) => parseCluster(forum(names), { file: 'cluster.yaml' }).cluster;
+
+describe('hosts that leave', () => {
   const before = read('vm0', 'vm1', 'vm2', 'vm3');
   const known = { indexes: { vm0: 0, vm1: 1, vm2: 2, vm3: 3 } };
   const without = compilePlan(read('vm0', 'vm1', 'vm2'), known, { before });
@@ -272,16 +273,6 @@ roles: { docker: {}, mongodb: {}, nodebb: {} }
 });
 
 describe('a plan that ends with hosts as they were found', () => {
-  const file = (names: readonly string[]) => `apiVersion: farweave.dev/v1
-kind: Cluster
-metadata: { name: forum }
-sites: { ams: {} }
-access: { password: { env: PASSWORD } }
-hosts:
-${names.map((name, n) => `  - { name: ${name}, site: ams, address: 192.0.2.${10 + n} }`).join('\n')}
-roles: { docker: {}, mongodb: {}, nodebb: {} }
-`;
-  const read = (...names: string[]) => parseCluster(file(names), { file: 'cluster.yaml' }).cluster;
   const all = read('vm0', 'vm1', 'vm2');
   const known = { indexes: { vm0: 0, vm1: 1, vm2: 2 } };
   const operations = ({ stages }: Plan) => stages.map((stage) => stage.operation);

@@ -1,20 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { ApplicationFailure, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure, WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { digestOf } from '../../src/plan/digest.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import {
   type ApplyReply,
   type ApplyRequest,
-  applyUpdate,
   type ClusterState,
   clusterId,
   resumeSignal,
   rolloutId,
-  statusQuery,
 } from '../../src/workflows/contract.ts';
-import type { rollout } from '../../src/workflows/rollout.ts';
-import { client, connected, measure, outcome, sealed, until, withWorker } from './drive.ts';
+import { apply as applied, rolloutOf, settled, status } from './applying.ts';
+import { client, connected, measure, outcome, until, withWorker } from './drive.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf } from './roles.ts';
 
@@ -27,44 +25,15 @@ afterEach(() => machines.remove());
 
 const small = hostsOf(1, 2);
 
-async function request(plan: Plan, more: Partial<ApplyRequest> = {}): Promise<ApplyRequest> {
-  const { 'vm.password': password } = await sealed();
-  const indexes = Object.fromEntries(plan.hosts.map((host) => [host.name, host.index]));
-  return {
-    plan,
-    digest: digestOf(plan),
-    basis: 0,
-    knowledge: { indexes },
-    sealed: { 'vm.password': password! },
-    by: 'a test',
-    ...more,
-  };
-}
-
-async function apply(taskQueue: string, plan: Plan, more: Partial<ApplyRequest> = {}): Promise<ApplyReply> {
-  const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
-    workflowId: clusterId(plan.cluster),
-    taskQueue,
-    args: [{ name: plan.cluster }],
-    workflowIdConflictPolicy: 'USE_EXISTING',
-  });
-  const args: [ApplyRequest] = [await request(plan, more)];
-  return client.workflow.executeUpdateWithStart(applyUpdate, { startWorkflowOperation, args });
-}
+/** Made from nothing, unless told. */
+const apply = (taskQueue: string, plan: Plan, more: Partial<ApplyRequest> = {}) =>
+  applied(taskQueue, plan, { basis: 0, by: 'a test', ...more });
 
 /** Type of the refusal. */
 async function refusal(reply: Promise<ApplyReply>): Promise<string | null | undefined> {
   const error: unknown = await reply.catch((e: unknown) => e);
   if (!(error instanceof WorkflowUpdateFailedError) || !(error.cause instanceof ApplicationFailure)) throw error;
   return error.cause.type;
-}
-
-const status = (name: string): Promise<ClusterState> => client.workflow.getHandle(clusterId(name)).query(statusQuery);
-const rolloutOf = (reply: ApplyReply) => client.workflow.getHandle<typeof rollout>(reply.workflowId);
-
-async function settled(name: string): Promise<ClusterState> {
-  await until(async () => (await status(name)).rollout === undefined);
-  return status(name);
 }
 
 it('remembers what a rollout has learnt: applied again, nothing changes', async () => {

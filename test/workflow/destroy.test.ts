@@ -1,19 +1,11 @@
-import { ApplicationFailure, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure, WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { cut } from '../../src/plan/cut.ts';
-import { digestOf } from '../../src/plan/digest.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { withdrawals } from '../../src/plan/withdraw.ts';
-import {
-  type ApplyReply,
-  type ApplyRequest,
-  applyUpdate,
-  type ClusterState,
-  clusterId,
-  type Outcome,
-  statusQuery,
-} from '../../src/workflows/contract.ts';
-import { client, connected, measure, outcome, sealed, until, withWorker } from './drive.ts';
+import { type ApplyReply, type ApplyRequest, type Outcome } from '../../src/workflows/contract.ts';
+import { apply as applied, settled } from './applying.ts';
+import { client, connected, measure, outcome, withWorker } from './drive.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf } from './roles.ts';
 
@@ -43,38 +35,12 @@ function endOf(plan: Plan, { data = false } = {}): Plan {
   };
 }
 
-async function apply(taskQueue: string, plan: Plan, more: Partial<ApplyRequest> = {}): Promise<ApplyReply> {
-  const { 'vm.password': password } = await sealed();
-  const indexes = Object.fromEntries(plan.hosts.map((host) => [host.name, host.index]));
-  const basis = (await status(plan.cluster).catch(() => undefined))?.version ?? 0;
-  const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
-    workflowId: clusterId(plan.cluster),
-    taskQueue,
-    args: [{ name: plan.cluster }],
-    workflowIdConflictPolicy: 'USE_EXISTING',
-  });
-  const request: ApplyRequest = {
-    plan,
-    digest: digestOf(plan),
-    basis,
-    knowledge: { indexes },
-    sealed: { 'vm.password': password! },
-    by: 'ada@laptop',
-    wanted: { spec: '', hosts: plan.hosts.map(({ name }) => name) },
-    ...more,
-  };
-  return client.workflow.executeUpdateWithStart(applyUpdate, { startWorkflowOperation, args: [request] });
-}
-
-const status = (name: string): Promise<ClusterState> => client.workflow.getHandle(clusterId(name)).query(statusQuery);
+/** With a cluster.yaml, so that hosts may not go missing. */
+const apply = (taskQueue: string, plan: Plan, more: Partial<ApplyRequest> = {}) =>
+  applied(taskQueue, plan, { wanted: { spec: '', hosts: plan.hosts.map(({ name }) => name) }, ...more });
 
 async function done(reply: Promise<ApplyReply>): Promise<Outcome> {
   return await outcome(client.workflow.getHandle((await reply).workflowId));
-}
-
-async function settled(name: string): Promise<ClusterState> {
-  await until(async () => (await status(name)).rollout === undefined);
-  return status(name);
 }
 
 /** What is on the hosts, but for what the toys write down of themselves. */

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { clusterId, hostUpdate } from '../../src/workflows/contract.ts';
+import { status } from './applying.ts';
 import { client, connected, measure, until } from './drive.ts';
-import { rested, serving, status } from './living.ts';
+import { rested, serving } from './living.ts';
 import { Machines } from './machines.ts';
 
 connected();

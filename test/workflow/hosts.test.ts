@@ -2,8 +2,9 @@ import { ApplicationFailure, WorkflowUpdateFailedError } from '@temporalio/clien
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { kept } from '../../src/spec/kept.ts';
 import { clusterId, type HostControls, hostSignal, hostUpdate } from '../../src/workflows/contract.ts';
+import { status } from './applying.ts';
 import { client, connected, measure, until } from './drive.ts';
-import { applySpec, rested, serving, specOf, status } from './living.ts';
+import { applySpec, rested, serving, specOf } from './living.ts';
 import { Machines } from './machines.ts';
 
 connected();

@@ -1,21 +1,13 @@
-import { WithStartWorkflowOperation } from '@temporalio/client';
 import { expect } from 'vitest';
 import * as z from 'zod';
 import { compilePlan } from '../../src/plan/compile.ts';
-import { digestOf } from '../../src/plan/digest.ts';
-import { pack } from '../../src/plan/pack.ts';
 import type { Operation } from '../../src/roles/operation.ts';
 import { hostNames, type Role } from '../../src/roles/role.ts';
 import { keep } from '../../src/spec/kept.ts';
 import { parseCluster } from '../../src/spec/parse.ts';
-import {
-  type ApplyReply,
-  applyUpdate,
-  type ClusterState,
-  clusterId,
-  statusQuery,
-} from '../../src/workflows/contract.ts';
-import { client, until, vault, withWorker } from './drive.ts';
+import { type ApplyReply, type ClusterState } from '../../src/workflows/contract.ts';
+import { apply, status } from './applying.ts';
+import { until, vault, withWorker } from './drive.ts';
 import type { Machines } from './machines.ts';
 import { toys } from './roles.ts';
 
@@ -70,30 +62,11 @@ export async function applySpec(taskQueue: string, text: string): Promise<ApplyR
   const { cluster } = parseCluster(text, { file: 'cluster.yaml', roles: living });
   const state = await status(cluster.name).catch(() => undefined);
   const plan = compilePlan(cluster, state?.knowledge ?? { indexes: {} }, { roles: living });
-  const indexes = Object.fromEntries(plan.hosts.map(({ name, index }) => [name, index]));
-  return client.workflow.executeUpdateWithStart(applyUpdate, {
-    startWorkflowOperation: new WithStartWorkflowOperation('cluster', {
-      workflowId: clusterId(cluster.name),
-      taskQueue,
-      args: [{ name: cluster.name }],
-      workflowIdConflictPolicy: 'USE_EXISTING',
-    }),
-    args: [
-      {
-        plan: pack(plan),
-        digest: digestOf(plan),
-        basis: state?.version ?? 0,
-        knowledge: { indexes: { ...state?.knowledge.indexes, ...indexes } },
-        sealed: { 'access.password': await vault.seal('canary-of-the-login') },
-        by: 'a test',
-        wanted: keep(cluster),
-      },
-    ],
+  return apply(taskQueue, plan, {
+    sealed: { 'access.password': await vault.seal('canary-of-the-login') },
+    wanted: keep(cluster),
   });
 }
-
-export const status = (name: string): Promise<ClusterState> =>
-  client.workflow.getHandle(clusterId(name)).query(statusQuery);
 
 /** The cluster once nothing runs. */
 export async function rested(name: string): Promise<ClusterState> {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
-import { ApplicationFailure, WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure, WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { digestOf } from '../../src/plan/digest.ts';
 import { HOST_KEY, type Plan } from '../../src/plan/plan.ts';
@@ -9,21 +9,18 @@ import { Unreachable } from '../../src/ssh/errors.ts';
 import type { Connect } from '../../src/ssh/host.ts';
 import {
   type ApplyReply,
-  type ApplyRequest,
-  applyUpdate,
   type ClusterControls,
   type ClusterReply,
   type ClusterState,
-  type ClusterView,
   clusterId,
   clusterUpdate,
   followUpSignal,
   noteSignal,
   rolloutId,
-  statusQuery,
 } from '../../src/workflows/contract.ts';
 import type { rollout } from '../../src/workflows/rollout.ts';
 import { farweave } from '../unit/cli-io.ts';
+import { apply, status } from './applying.ts';
 import { client, connected, outcome, sealed, until, vault, withWorker } from './drive.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf as wholePlanOf } from './roles.ts';
@@ -49,30 +46,7 @@ function planOf(...given: Parameters<typeof wholePlanOf>): Plan {
   return { ...plan, stages, segments };
 }
 
-async function apply(taskQueue: string, plan: Plan, more: Partial<ApplyRequest> = {}): Promise<ApplyReply> {
-  const { 'vm.password': password } = await sealed();
-  const indexes = Object.fromEntries(plan.hosts.map((host) => [host.name, host.index]));
-  const known = await status(plan.cluster).catch(() => undefined);
-  const request: ApplyRequest = {
-    plan,
-    digest: digestOf(plan),
-    basis: known?.version ?? 0,
-    knowledge: { indexes: { ...known?.knowledge.indexes, ...indexes } },
-    sealed: { 'vm.password': password! },
-    by: 'ada@laptop',
-    ...more,
-  };
-  const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
-    workflowId: clusterId(plan.cluster),
-    taskQueue,
-    args: [{ name: plan.cluster }],
-    workflowIdConflictPolicy: 'USE_EXISTING',
-  });
-  return client.workflow.executeUpdateWithStart(applyUpdate, { startWorkflowOperation, args: [request] });
-}
-
 const clusterOf = (name: string) => client.workflow.getHandle(clusterId(name));
-const status = (name: string): Promise<ClusterView> => clusterOf(name).query(statusQuery);
 const ask = <Name extends keyof ClusterControls>(name: string, what: Name, asked: ClusterControls[Name]) =>
   clusterOf(name).executeUpdate(clusterUpdate(what), { args: [asked] as [ClusterControls[Name]] });
 const told = async (name: string) => (await status(name)).events.map(({ what }) => what);
