@@ -1,18 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { accompany } from '../../src/client/accompany.ts';
 import { control, wish } from '../../src/client/control.ts';
-import { apply, connect, type Draft, type Farweave, status } from '../../src/client/index.ts';
+import { type Farweave, status } from '../../src/client/index.ts';
 import type { Io } from '../../src/client/io.ts';
-import { digestOf } from '../../src/plan/digest.ts';
-import type { Plan } from '../../src/plan/plan.ts';
 import { progressQuery, rolloutId } from '../../src/workflows/contract.ts';
-import { farweave as commandLine, type Said } from '../unit/cli-io.ts';
-import { CANARIES, client, connected, until, vault, withWorker } from './drive.ts';
+import { begin, type Here, withCommandLine } from './command-line.ts';
+import { client, connected, until } from './drive.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf } from './roles.ts';
 
@@ -28,27 +26,9 @@ afterEach(() => {
   rmSync(cwd, { recursive: true });
 });
 
-interface Here {
-  readonly farweave: Farweave;
-  /** Runs a command line against the server and the worker of the test. */
-  readonly call: (...argv: string[]) => Promise<Said>;
-  readonly env: Readonly<Record<string, string>>;
-}
-
-/** A worker, a connection and a cluster file for the hosts of `hostsOf`. */
-async function withCluster(name: string, act: (here: Here) => Promise<void>): Promise<void> {
-  writeFileSync(join(cwd, 'cluster.yaml'), fileOf(name));
-  await withWorker(machines, async (taskQueue) => {
-    const address = inject('address');
-    const env = { TEMPORAL_ADDRESS: address, FARWEAVE_TASK_QUEUE: taskQueue, FARWEAVE_RECIPIENT: vault.recipient };
-    const farweave = await connect({ address, env });
-    try {
-      await act({ farweave, env, call: (...argv) => commandLine(argv, { cwd, env }) });
-    } finally {
-      await farweave.close();
-    }
-  });
-}
+/** A cluster file for the hosts of `hostsOf`. */
+const withCluster = (name: string, act: (here: Here) => Promise<void>) =>
+  withCommandLine(machines, { cwd, file: fileOf(name) }, act);
 
 const fileOf = (name: string) => `apiVersion: farweave.dev/v1
 kind: Cluster
@@ -61,12 +41,6 @@ ${hostsOf(2, 2)
   .join('\n')}
 roles: { docker: {} }
 `;
-
-function begin(farweave: Farweave, plan: Plan) {
-  const indexes = Object.fromEntries(plan.hosts.map(({ name, index }) => [name, index]));
-  const draft: Draft = { plan, digest: digestOf(plan), basis: 0, knowledge: { indexes } };
-  return apply(farweave, draft, CANARIES);
-}
 
 const progressOf = (name: string) => client.workflow.getHandle(rolloutId(name, 1)).query(progressQuery);
 const isOver = (farweave: Farweave, name: string) => async () => (await status(farweave, name))?.rollout === undefined;

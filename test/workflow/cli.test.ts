@@ -4,7 +4,6 @@ import {
   acceptHostKey,
   apply,
   connect,
-  type Draft,
   type Farweave,
   followUp,
   rollbackTo,
@@ -14,10 +13,10 @@ import {
 } from '../../src/client/index.ts';
 import type { Io } from '../../src/client/io.ts';
 import { turnOf } from '../../src/client/turn.ts';
-import { digestOf } from '../../src/plan/digest.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { pauseSignal, resumeSignal } from '../../src/workflows/contract.ts';
 import { farweave as commandLine } from '../unit/cli-io.ts';
+import { draftOf } from './command-line.ts';
 import { CANARIES, connected, until, vault, withWorker } from './drive.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf } from './roles.ts';
@@ -56,13 +55,6 @@ function console_({ live = false, heard = (_text: string) => {} } = {}) {
   };
   return { io, said, interrupt: () => interrupt() };
 }
-
-const draftOf = (plan: Plan): Draft => ({
-  plan,
-  digest: digestOf(plan),
-  basis: 0,
-  knowledge: { indexes: Object.fromEntries(plan.hosts.map(({ name, index }) => [name, index])) },
-});
 
 /** Applies a plan as the command does, and gives its exit code with what was said. */
 async function rollOut(farweave: Farweave, plan: Plan, { json = false, heard = (_text: string) => {} } = {}) {

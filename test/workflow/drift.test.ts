@@ -1,22 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, inject, it } from 'vitest';
-import {
-  apply,
-  connect,
-  type Draft,
-  drift,
-  type Farweave,
-  repair,
-  status,
-  unschedule,
-} from '../../src/client/index.ts';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { drift, type Farweave, repair, status, unschedule } from '../../src/client/index.ts';
 import { digestOf } from '../../src/plan/digest.ts';
-import type { Plan } from '../../src/plan/plan.ts';
 import { clusterId, type DriftResult, driftId, progressQuery, rolloutId } from '../../src/workflows/contract.ts';
-import { farweave as commandLine, type Said } from '../unit/cli-io.ts';
-import { CANARIES, client, connected, until, vault, withWorker } from './drive.ts';
+import { begin, type Here, withCommandLine } from './command-line.ts';
+import { client, connected, until } from './drive.ts';
 import { Machines } from './machines.ts';
 import { hostsOf, planOf } from './roles.ts';
 
@@ -32,46 +22,29 @@ afterEach(() => {
   rmSync(cwd, { recursive: true });
 });
 
-interface Here {
-  readonly farweave: Farweave;
-  /** Runs a command line against the server and the worker of the test. */
-  readonly call: (...argv: string[]) => Promise<Said>;
-}
-
 /** A worker, and a cluster of four hosts (more, if told) that has been rolled out. */
 async function withCluster(name: string, act: (here: Here) => Promise<void>, plan = planOf(name)): Promise<void> {
-  // The file names the cluster, and nothing else of it counts here.
-  writeFileSync(
-    join(cwd, 'cluster.yaml'),
-    `apiVersion: farweave.dev/v1
+  await withCommandLine(machines, { cwd, file: fileOf(name) }, async (here) => {
+    const { farweave } = here;
+    try {
+      await begin(farweave, plan, 1);
+      await ended(name, 1);
+      await act(here);
+    } finally {
+      await unschedule(farweave, name);
+    }
+  });
+}
+
+/** It names the cluster, and nothing else of it counts here. */
+const fileOf = (name: string) => `apiVersion: farweave.dev/v1
 kind: Cluster
 metadata: { name: ${name} }
 sites: { site1: {} }
 access: { user: vagrant, password: { env: NOBODY_HAS_SET_IT } }
 hosts: [{ name: vm1, site: site1, address: 10.0.0.1 }]
 roles: { docker: {} }
-`,
-  );
-  await withWorker(machines, async (taskQueue) => {
-    const address = inject('address');
-    const env = { TEMPORAL_ADDRESS: address, FARWEAVE_TASK_QUEUE: taskQueue, FARWEAVE_RECIPIENT: vault.recipient };
-    const farweave = await connect({ address, env });
-    try {
-      await begin(farweave, plan);
-      await ended(name, 1);
-      await act({ farweave, call: (...argv) => commandLine(argv, { cwd, env }) });
-    } finally {
-      await unschedule(farweave, name);
-      await farweave.close();
-    }
-  });
-}
-
-function begin(farweave: Farweave, plan: Plan) {
-  const indexes = Object.fromEntries(plan.hosts.map((host) => [host.name, host.index]));
-  const draft: Draft = { plan, digest: digestOf(plan), basis: 1, knowledge: { indexes } };
-  return apply(farweave, draft, CANARIES);
-}
+`;
 
 const stateOf = async (name: string) => (await status({ client } as Farweave, name))!;
 const told = async (name: string) => (await stateOf(name)).events.map(({ what }) => what);
@@ -188,7 +161,7 @@ it('gives way to an apply, also of the same plan, and leaves no trace when nobod
     });
 
     expect((await call('drift', '--repair')).exitCode).toBe(0);
-    const begun = await begin(farweave, planOf('drift-yield'));
+    const begun = await begin(farweave, planOf('drift-yield'), 1);
     expect(begun).toMatchObject({ revision: 4, attached: false });
     await ended('drift-yield', 4);
     expect(machines.of('vm2').read('srv/net.json')).toBe('{"mtu":1400}');
@@ -200,7 +173,7 @@ it('counts for nothing while something is rolled out, nor does a report that com
   await withCluster('drift-busy', async ({ farweave }) => {
     machines.of('vm1').write('srv/net.json', '{"mtu":9000}');
     machines.of('vm1').write('srv/hold/net.configure');
-    await begin(farweave, planOf('drift-busy'));
+    await begin(farweave, planOf('drift-busy'), 1);
     const { skipped, differences } = await drift(farweave, 'drift-busy');
     expect(skipped).toMatch(/^revision 2 of drift-busy is under way/);
     expect(differences).toEqual([]);
