@@ -151,6 +151,9 @@ export const unknown = (why: string): Verdict => ({ is: 'unknown', why });
 /** Most judgements: is what stands there what is wanted? */
 export const same = (now: string, wanted: string): Verdict => (now === wanted ? yes() : no(now || 'nothing', wanted));
 
+/** How many of `hosts` hosts may be away while a majority goes on serving; of two, one. */
+export const minority = (hosts: number): number => Math.max(1, Math.floor((hosts - 1) / 2));
+
 /** The facts an operation asked for, each with a table even where nobody has published it yet. */
 export function tables(needed: Pick<Operation, 'needs'>, facts: Facts): Facts {
   return Object.fromEntries((needed.needs ?? []).map((fact) => [fact, facts[fact] ?? {}]));

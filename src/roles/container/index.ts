@@ -1,5 +1,6 @@
 import type { HostSpec, Stage } from '../../plan/plan.ts';
 import { docker } from '../docker/index.ts';
+import { minority } from '../operation.ts';
 import { placed } from '../placement.ts';
 import type { Context, Role } from '../role.ts';
 import { section as script } from '../script/config.ts';
@@ -83,8 +84,7 @@ function stagesOf(service: Service, { health, order, spare }: Wanted, on: readon
     }),
     healthy.over(on, `wait for ${name}`, asked, {
       timeout: within,
-      // A majority goes on serving; of two, one.
-      spare: spare ?? Math.max(1, Math.floor((on.length - 1) / 2)),
+      spare: spare ?? minority(on.length),
       barrier: { scope: 'cluster', on: 'each', order: 'all' },
     }),
   ];

@@ -5,6 +5,7 @@ import { withoutDocker } from '../docker/index.ts';
 import { mongodbOf } from '../mongodb/index.ts';
 import { ADMIN_PASSWORD as MONGODB_PASSWORD } from '../mongodb/shell.ts';
 import { address, SLOTS } from '../network.ts';
+import { minority } from '../operation.ts';
 import { type Context, hostNames, type Problem, type Role } from '../role.ts';
 import { SecretReference } from '../secret.ts';
 import { ADMIN_PASSWORD, database, setup } from './database.ts';
@@ -141,11 +142,7 @@ function stages(config: Config, context: Context): readonly Stage[] {
       on,
       'wait for NodeBB to answer',
       { url, port },
-      // A majority goes on serving; of two, one.
-      {
-        spare: Math.max(1, Math.floor((on.length - 1) / 2)),
-        barrier: { scope: 'cluster', on: 'each', order: 'all' },
-      },
+      { spare: minority(on.length), barrier: { scope: 'cluster', on: 'each', order: 'all' } },
     ),
     replicated.over(
       on,
