@@ -1,13 +1,11 @@
-import { join } from 'node:path';
-import { beforeAll, describe, expect, inject, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { exec, type Lab, up } from '../../src/lab/index.ts';
 import type { Backup, Kept } from '../../src/roles/backup.ts';
-import { farweave } from './farweave.ts';
+import { inMember, onDemo } from './demo.ts';
 
 let lab: Lab;
 let made: readonly (Backup & { readonly kept: Kept })[];
 const folder = '/var/lib/farweave/backups';
-const onDemo = (...args: readonly string[]) => farweave(['--file', join(inject('demo'), 'cluster.yaml'), ...args]);
 
 beforeAll(async () => {
   lab = await up({ progress: () => undefined });
@@ -108,8 +106,7 @@ async function onMember(n: number, code: string): Promise<string> {
   const { stdout: shown } = await onDemo('secrets', 'show', 'mongodb.adminPassword');
   const password = shown.trim();
   const script = `db.getSiblingDB('admin').auth('admin', '${password}'); ${code}`;
-  const shell = ['docker', 'exec', `node${n}`, 'mongosh', '--quiet', '--eval', script];
-  const { exitCode, stdout, stderr } = await exec(lab.hosts[n]!.name, shell);
+  const { exitCode, stdout, stderr } = await inMember(lab.hosts, n, script);
   expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
   return stdout.trim();
 }

@@ -1,8 +1,7 @@
-import { join } from 'node:path';
-import { beforeAll, expect, inject, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { exec, type LabHost, up } from '../../src/lab/index.ts';
 import type { DriftResult } from '../../src/workflows/contract.ts';
-import { farweave, type Ran } from './farweave.ts';
+import { inMember, onDemo } from './demo.ts';
 
 let hosts: readonly LabHost[];
 
@@ -47,12 +46,6 @@ async function on(n: number, command: string): Promise<void> {
   expect(exitCode, `${command}: ${stdout}${stderr}`).toBe(0);
 }
 
-/** Members are numbered as the hosts are. */
 async function isPrimary(n: number): Promise<boolean> {
-  const look = ['docker', 'exec', `node${n}`, 'mongosh', '--quiet', '--eval', 'print(db.hello().isWritablePrimary)'];
-  return (await exec(hosts[n]!.name, look)).stdout.trim() === 'true';
+  return (await inMember(hosts, n, 'print(db.hello().isWritablePrimary)')).stdout.trim() === 'true';
 }
-
-/** The CLI, on the cluster of the demo. */
-const onDemo = (...args: readonly string[]): Promise<Ran> =>
-  farweave(['--file', join(inject('demo'), 'cluster.yaml'), ...args]);

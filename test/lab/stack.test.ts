@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { exec, type Lab, type LabHost, up } from '../../src/lab/index.ts';
-import { farweave, type Ran } from './farweave.ts';
+import { inMember, onDemo } from './demo.ts';
+import type { Ran } from './farweave.ts';
 
 /** The article's cluster, as a reader of the article would look at it. Set-up has rolled it out. */
 let hosts: readonly LabHost[];
@@ -131,10 +131,7 @@ async function hello(n: number): Promise<Hello> {
   return JSON.parse(stdout) as Hello;
 }
 
-/** As in the article: `docker exec node0 mongo`. */
-function shell(n: number, code: string) {
-  return exec(hosts[n]!.name, ['docker', 'exec', `node${n}`, 'mongosh', '--quiet', '--eval', code]);
-}
+const shell = (n: number, code: string) => inMember(hosts, n, code);
 
 /** The status that a login ends with. */
 async function login(address: string, username: string, password: string): Promise<number> {
@@ -172,6 +169,3 @@ async function eventually(seconds: number, holds: () => Promise<boolean>): Promi
   }
   return false;
 }
-
-/** The CLI, on the cluster of the demo. */
-const onDemo = (...args: readonly string[]) => farweave(['--file', join(inject('demo'), 'cluster.yaml'), ...args]);
