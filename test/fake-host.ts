@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Command, Output } from '../src/ssh/command.ts';
-import { Cancelled, Detached, Fenced, KeyConflict, LinkLost, Unreachable } from '../src/ssh/errors.ts';
+import { Cancelled, Detached, Fenced, JobLost, KeyConflict, LinkLost, Unreachable } from '../src/ssh/errors.ts';
 import type { Connect, Host, Job, Target, Values, Watch } from '../src/ssh/host.ts';
 
 /** What a machine was told. `key` and `fence` are those of the job, for what changes it. */
@@ -69,6 +69,8 @@ export class FakeHost {
   readonly state = new Map<string, string>();
   /** Names of the receipts that lie here. */
   readonly receipts = new Set<string>();
+  /** What jobs have recorded of their steps, by rollout. */
+  readonly records = new Map<string, string[]>();
   /** The text of the marker that says whose the host is. */
   owner?: string;
   /** Every connect, question and job is rejected with Unreachable. */
@@ -134,8 +136,8 @@ export class FakeHost {
   }
 
   async #answer({ text }: Command, values: Values): Promise<Output> {
-    const receipt = /^test -d \S*\/farweave\/receipts\/(\S+)$/.exec(text)?.[1];
-    if (receipt !== undefined) return output(this.receipts.has(receipt) ? 0 : 1);
+    const traced = /^cd \S*\/farweave\/receipts\/(\S+) [^]*done <\.record$/.exec(text)?.[1];
+    if (traced !== undefined) return this.#trace(traced);
     if (/^cat \S*\/farweave\/owner /.test(text)) return output(this.owner ?? 1);
     return this.#apply(
       { host: this.name, how: 'ask', text, values },
@@ -145,8 +147,9 @@ export class FakeHost {
 
   async #run({ key, script, values, fence }: Job, watch: Watch): Promise<Output> {
     await this.#wait(watch.cancel, watch.detach);
-    const hash = createHash('sha256').update(script.text).digest('hex');
     const there = this.#jobs.get(key);
+    if (!script) return there ? there.output : Promise.reject(new JobLost(this.#place, 'no such job (fake)', ''));
+    const hash = createHash('sha256').update(script.text).digest('hex');
     if (there && there.hash !== hash) throw new KeyConflict(this.#place, key);
     if (there) return there.output;
     if (fence < this.#fence) throw new Fenced(this.#place, fence, this.#fence);
@@ -171,15 +174,42 @@ export class FakeHost {
       if (!this.owner.startsWith(claimed.slice(0, claimed.indexOf(',') + 1)))
         return output({ exitCode: 77, stdout: `${this.owner}\n` });
     }
-    const left = /^mv -T \S+ \S*\/farweave\/receipts\/(\S+)$/m.exec(told.text)?.[1];
-    if (left !== undefined) this.receipts.add(left);
-    const result = await this.#apply(told, {});
+    const lane = /^\[ ! -e \S*\/farweave\/receipts\/(\S+)\/\.new \]/m.exec(told.text)?.[1];
+    const result = lane === undefined ? await this.#apply(told, {}) : await this.#inOrder(lane, told);
     for (const [, dropped] of told.text.matchAll(/^rm -rf \S*\/farweave\/receipts\/(\S+)/gm)) {
       if (dropped === undefined || dropped.endsWith('.new') || result.exitCode !== 0) continue;
       for (const receipt of this.receipts)
         if (receipt === dropped || receipt.startsWith(`${dropped}/`)) this.receipts.delete(receipt);
     }
     return result;
+  }
+
+  /** What a rollout has begun here. */
+  async #trace(rollout: string): Promise<Output> {
+    // A test may want that this cannot be read.
+    const [told] = [{ host: this.name, how: 'ask' as const, text: `traces of ${rollout}`, values: {} }];
+    const receipts = [...this.receipts].filter((name) => name.startsWith(`${rollout}/`)).map((name) => `receipt ${name.slice(rollout.length + 1)}`);
+    const entries = (this.records.get(rollout) ?? []).map((line) => `entry ${line}`);
+    return this.#apply(told, [...receipts, ...entries].join('\n'));
+  }
+
+  /** The steps of a job, each by the rules, until one fails; guards are asked by the rules too. */
+  async #inOrder(rollout: string, told: Told): Promise<Output> {
+    const record = this.records.get(rollout) ?? [];
+    this.records.set(rollout, record);
+    const stages = /^for stage in (.*); do \[ -d/m.exec(told.text)?.[1]?.split(' ') ?? [];
+    for (const stage of stages) this.receipts.add(`${rollout}/${stage}`);
+    const parts = told.text.split(/^(?=echo '[^']*' >&4$)/m).slice(1);
+    let last = output({});
+    for (const text of parts) {
+      const [, entry = '', kept] = /^echo '([^']*?)( kept)?' >&4$/m.exec(text) ?? [];
+      if (kept) continue;
+      record.push(entry);
+      last = await this.#apply({ ...told, text }, {});
+      record.push(`${entry} ${last.exitCode}`);
+      if (last.exitCode !== 0) break;
+    }
+    return last;
   }
 
   async #apply(told: Told, otherwise: Reply): Promise<Output> {

@@ -188,6 +188,8 @@ export type FailureType =
 export interface FailureDetail {
   /** Results of the steps before the one that failed. */
   readonly results: readonly Result[];
+  /** How many steps after the one that failed may have begun as well, since they were in one job. Missing: none. */
+  readonly begun?: number;
   /** The last 40 lines of the remote log, control characters escaped. */
   readonly log?: string;
   /** What to do about it. */

@@ -20,6 +20,7 @@ import type {
 } from './contract.ts';
 import { failure } from './failures.ts';
 import { createGreet } from './greet.ts';
+import { Heard } from './heard.ts';
 import { createPerformer } from './performer.ts';
 import { createPlanChange } from './plan-change.ts';
 import { createRecall } from './recall.ts';
@@ -48,7 +49,7 @@ export function createActivities({
   const operations = new Map<string, Operation>(
     roles.flatMap((role) => role.operations).map((operation) => [operation.name, operation]),
   );
-  const tools = { connect, open: createSecrets(vault, entries) };
+  const tools = { connect, open: createSecrets(vault, entries), heard: new Heard() };
   const perform = createPerformer(tools, operations);
   const changes = createPlanChange(roles);
   const own = [...operations.keys()].flatMap((name) => [

@@ -9,6 +9,7 @@ import { no, type Operation, operation, yes } from '../roles/operation.ts';
 import { script, sh } from '../ssh/command.ts';
 import { JobLost } from '../ssh/errors.ts';
 import type { FailureDetail, Step, Task } from './contract.ts';
+import { Heard } from './heard.ts';
 import { createPerformer } from './performer.ts';
 import { createSecrets } from './secrets.ts';
 
@@ -55,15 +56,9 @@ beforeEach(() => {
   hosts = new FakeHosts()
     .on(/dpkg-query/, (_, { state }) => (state.has('jq') ? 'jq' : { exitCode: 1, stdout: state.get('half') ?? '' }))
     .on(/apt-get purge/, (_, { state }) => void state.delete('jq'))
-    .on(/^cat \S*farweave\/before/, ({ text }, { state }) => state.get(/before\/(\S+)/.exec(text)![1]!) ?? 1);
-  // A script that writes down what was found, and then changes the host.
-  hosts.on(/farweave\/before[\s\S]*apt-get install/, ({ text }, { state }) => {
-    const [, note, receipt] = /printf %s '(\{.*\})' > \S*before\/(\S+)\.new/.exec(text)!;
-    state.set(receipt!, note!).set('jq', '1');
-    return '';
-  });
+    .on(/apt-get install/, (_, { state }) => void state.set('jq', '1'));
   const operations = new Map<string, Operation>([[install.name, install as unknown as Operation]]);
-  perform = createPerformer({ connect: hosts.connect, open: createSecrets(vault, {}) }, operations);
+  perform = createPerformer({ connect: hosts.connect, open: createSecrets(vault, {}), heard: new Heard() }, operations);
 });
 
 const act = <T>(activity: (task: Task) => Promise<T>, of: Task): Promise<T> =>
@@ -135,7 +130,7 @@ it('does not take for "no" what could not be asked', async () => {
 it('neither changes nor skips an undo where what earlier attempts left could not be read', async () => {
   await act(perform.converge, task());
   hosts.get('vm1').state.delete('jq');
-  hosts.on(/^cat \S*farweave\/before/, { exitCode: 137, stderr: 'no answer within 40 s' });
+  hosts.on(/^traces of /, { exitCode: 137, stderr: 'no answer within 40 s' });
   for (const activity of [perform.converge, perform.undo])
     expect(await failed(act(activity, task({}, { fence: 2 })))).toMatchObject({
       type: 'StateUnknown',
@@ -301,7 +296,7 @@ it('looks as often as a check says, until it holds', async () => {
     judge: ({ exitCode }) => (exitCode === 0 ? yes() : no('ill', 'well')),
   });
   const operations = new Map<string, Operation>([[well.name, well as unknown as Operation]]);
-  const { converge } = createPerformer({ connect: hosts.connect, open: createSecrets(vault, {}) }, operations);
+  const { converge } = createPerformer({ connect: hosts.connect, open: createSecrets(vault, {}), heard: new Heard() }, operations);
   // Within less than the two seconds between two looks that are not told otherwise.
   const asked = task({ operation: 'svc.well', args: { every: 10 }, timeout: 1_500 });
   expect(await act(converge, asked)).toMatchObject([{ changed: false }]);

@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto';
-import { type No, type Operation, undoing, type Verdict } from '../roles/operation.ts';
-import { type Command, type Output, script } from '../ssh/command.ts';
-import { isLoss, JobLost } from '../ssh/errors.ts';
+import { type Operation, undoing, type Verdict } from '../roles/operation.ts';
+import { type Output, script } from '../ssh/command.ts';
+import { isLoss } from '../ssh/errors.ts';
 import { retire } from '../ssh/jobs.ts';
+import * as lane from '../ssh/lane.ts';
 import * as marker from '../ssh/marker.ts';
 import * as origins from '../ssh/origins.ts';
 import * as receipts from '../ssh/receipt.ts';
-import * as before from './before.ts';
 import type { Activity, Finding, Owner, Result, Settle, Step, Survey } from './contract.ts';
 import { failure, owned } from './failures.ts';
+import { type Aim, bringAbout, result } from './lane.ts';
 import { answered, awaitState, describe, type State, wrong } from './state.ts';
-import { firstKey, type Tools, type Visit, visiting } from './visit.ts';
+import { firstKey, placeOf, type Tools, type Visit, visiting } from './visit.ts';
 import { type Withdrawal, withdrawalOf } from './withdrawal.ts';
 
 /** Carries out what operations describe: ask, judge, leave a receipt, change, ask again. */
@@ -31,6 +31,7 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
         const asked = probes.length + whose.length > 0 ? await visit.ask([...probes, ...whose]) : [];
         const answers = asked.slice(0, probes.length);
         refuseOthers(task.owner, asked[probes.length]);
+        tools.heard.keep(task, probes, answers);
         const explain = task.explain === true;
         return { hostKey, findings: states.map((state, n) => found(visit, state, state.judge(answers[n]!), explain)) };
       },
@@ -41,15 +42,19 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
   const converge: Activity = (task) =>
     visiting(tools, task, async (visit) => {
       const key = await firstKey(visit);
-      for (const [n, step] of task.steps.entries()) {
-        visit.where = `${step.operation} on ${visit.host.name}`;
+      const tell = ({ facts, ...rest }: Result) => {
+        const all = { ...(visit.results.length === 0 && key), ...facts };
+        visit.results.push(Object.keys(all).length > 0 ? { ...rest, facts: all } : rest);
+      };
+      for (let n = 0; n < task.steps.length; n = visit.results.length) {
+        const step = task.steps[n]!;
+        visit.at(step);
         visit.says(step, `${n + 1} of ${task.steps.length}`);
         const withdrawal = withdrawalOf(operations, visit, step, task.owner);
-        const { facts, ...rest } = await (withdrawal
-          ? takenBack(visit, withdrawal)
-          : bringAbout(visit, step, describe(operations, visit, step)));
-        const all = { ...(n === 0 && key), ...facts };
-        visit.results.push(Object.keys(all).length > 0 ? { ...rest, facts: all } : rest);
+        const changes = withdrawal ? [] : changesOf(operations, visit, task.steps.slice(n));
+        if (withdrawal) tell(await takenBack(visit, withdrawal));
+        else if (changes.length > 0) await bringAbout(visit, changes, tell);
+        else tell(await awaited(visit, step, describe(operations, visit, step)));
       }
       return visit.results;
     });
@@ -84,7 +89,6 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
       const { rollout, over, owner, copy, release } = task;
       await visit.ask([
         origins.keep(rollout),
-        before.forget(rollout),
         ...(over === undefined ? [] : [retire(rollout, over)]),
         ...(owner && release ? [marker.release({ ...owner, rollout })] : []),
         ...(owner && copy ? [marker.keep(owner, copy)] : []),
@@ -106,63 +110,34 @@ async function takenBack(visit: Visit, { probe, judge, perform }: Withdrawal): P
   return now.is === 'yes' ? { changed: false } : await perform();
 }
 
-async function bringAbout(visit: Visit, step: Step, state: State): Promise<Result> {
-  const { operation } = state;
-  const deadline = Date.now() + step.timeout;
-  if (!('apply' in operation)) {
-    const verdict = await awaitState(visit, state, operation.kind === 'check' ? deadline : 0);
-    if (verdict.is === 'yes') return result(false, verdict);
-    throw failure(verdict.is === 'no' ? 'NotConverged' : 'StateUnknown', wrong(verdict));
-  }
-
-  const questions = [state.probe, receipts.find(step.receipt), before.asking(step.receipt)];
-  const [answer, receipt, noted] = await visit.ask(questions);
-  const now = state.judge(answer!);
-  const earlier = before.parse(answered(noted!));
-  const hasReceipt = answered(receipt!).exitCode === 0;
-  const begun = earlier?.generation === step.generation ? earlier.verdict : undefined;
-  // Where an attempt of this generation has begun, it is followed to its end, whatever the state is by now.
-  if (!begun && now.is === 'yes') return result(hasReceipt, now);
-  if (!begun && now.is === 'unknown') throw failure('StateUnknown', now.why);
-  const verdict = begun ?? (now as No);
-
-  try {
-    await apply(visit, step, state, verdict);
-  } catch (error) {
-    // Lost with its host, perhaps after its last change: the state decides.
-    const after = error instanceof JobLost ? await awaitState(visit, state, 0) : undefined;
-    if (after?.is === 'yes') return result(true, after);
-    throw error;
-  }
-  const settle = 'settle' in operation ? (operation.settle ?? 0) : 0;
-  const after = await awaitState(visit, state, Date.now() + settle);
-  if (after.is === 'yes') return result(true, after);
-  throw failure('NotConverged', `ran, but it is ${wrong(after)}`, { ended: true });
+/** The changes with which these steps begin, up to one that somebody else has to explain. */
+function changesOf(operations: ReadonlyMap<string, Operation>, visit: Visit, steps: readonly Step[]): readonly Aim[] {
+  const end = steps.findIndex((step) => {
+    const operation = operations.get(step.operation);
+    return !operation || !('apply' in operation) || !operation.args.safeParse(step.args).success;
+  });
+  return steps.slice(0, end < 0 ? steps.length : end).map((step) => ({ step, state: describe(operations, visit, step) }));
 }
 
-/** Starts the change, or follows the attempt of the same generation that is there. */
-async function apply(visit: Visit, step: Step, { operation, args, facts }: State, verdict: No): Promise<void> {
-  if (!('apply' in operation)) return;
-  const change = operation.apply(visit.host, args, verdict, facts);
-  const noting = before.noting(step.receipt, { generation: step.generation, verdict }, change);
-  const undo = undoing(operation, visit.host, args);
-  // As they stand in the plan: what a worker of another build makes of them must not make this another job.
-  const way = undo && { args: JSON.stringify(step.args), undo: hashOf(undo) };
-  await visit.run(step, 'apply', receipts.leave(step.receipt, noting, way));
+/** What cannot be brought about is waited for. */
+async function awaited(visit: Visit, step: Step, state: State): Promise<Result> {
+  const until = state.operation.kind === 'check' ? Date.now() + step.timeout : 0;
+  const verdict = await awaitState(visit, state, until);
+  if (verdict.is === 'yes') return result(false, verdict);
+  throw failure(verdict.is === 'no' ? 'NotConverged' : 'StateUnknown', wrong(verdict));
 }
-
-const hashOf = ({ text }: Command) => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
 async function takeBack(visit: Visit, step: Step, state: State): Promise<boolean> {
   const { host } = visit;
   const { operation, args } = state;
-  const [receipt, noted] = await visit.ask([receipts.find(step.receipt), before.asking(step.receipt)]);
+  const { rollout, stage } = placeOf(step);
+  const [told] = await visit.ask([lane.tracing(rollout)]);
+  const trace = lane.traced(answered(told!)).get(stage);
   const undo = undoing(operation, host, args);
-  if (answered(receipt!).exitCode !== 0 || !undo || !('undo' in operation)) return false;
-  const earlier = before.parse(answered(noted!));
+  if (trace?.hasReceipt !== true || !undo || !('undo' in operation)) return false;
   // The attempt may still be running, if its worker was lost or its link: not under it. How it ends does not matter.
-  if (earlier)
-    await apply(visit, { ...step, generation: earlier.generation }, state, earlier.verdict).catch(unlessStopped(visit));
+  const { last } = trace;
+  if (last && last.end === undefined) await visit.follow(last.job, [step]).then(() => {}, unlessStopped(visit));
   const back = operation.undo === 'restore' ? [receipts.restore(step.receipt)] : [];
   await visit.run(step, 'undo', script(...back, undo, receipts.drop(step.receipt)));
   return true;
@@ -192,8 +167,4 @@ function found(visit: Visit, state: State | Withdrawal, verdict: Verdict, explai
     ...('operation' in state && state.operation.fades && { fades: true as const }),
     ...(commands !== undefined && { commands }),
   };
-}
-
-function result(changed: boolean, { facts }: Verdict): Result {
-  return facts ? { changed, facts: facts as Readonly<Record<string, string>> } : { changed };
 }

@@ -1,10 +1,12 @@
+import { Context } from '@temporalio/activity';
 import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Output, Question } from '../ssh/command.ts';
-import type { Connect, Target } from '../ssh/host.ts';
+import type { Connect, Job, Target } from '../ssh/host.ts';
 import { keyOf } from '../ssh/key.ts';
 import { claiming, holding } from '../ssh/marker.ts';
 import type { Result, Step, Task } from './contract.ts';
 import { cancelled, classify, exitFailure, failure, handedOver, lastLines } from './failures.ts';
+import type { Heard } from './heard.ts';
 import { startPulse } from './pulse.ts';
 import { ask } from './question.ts';
 import type { createSecrets } from './secrets.ts';
@@ -15,6 +17,8 @@ export interface Visit {
   readonly facts: Facts;
   /** What has been done so far. A failure tells it, so that it can be undone. */
   readonly results: Result[];
+  /** How many steps after the one that comes next may have begun. A failure tells it. */
+  begun: number;
   /** Stands before the message of a failure. */
   where: string;
   /** The key that the host showed. */
@@ -23,23 +27,35 @@ export interface Visit {
   /**
    * Changes the host, once: a further call for the same step and generation follows the first. Throws unless it ended with 0.
    * A host that is nobody's becomes ours by it, unless something is taken back, and one of somebody else is left alone.
-   * Gives the end of what it has said.
+   * Gives the end of what it has said. `steps`: all that it brings about, if more than this one.
    */
-  run(step: Step, purpose: 'apply' | 'undo' | 'withdraw', change: Command): Promise<string>;
+  run(step: Step, purpose: Purpose, change: Command, steps?: readonly Step[]): Promise<string>;
+  /** Follows a job that is there to its end. Rejects with JobLost where there is none. */
+  follow(job: string, steps: readonly Step[]): Promise<string>;
+  /** Names the job of a step, for what it does. */
+  keyOf(step: Step, purpose: Purpose): string;
+  /** What the host has told its last survey, once, and only the first attempt. */
+  recall(questions: readonly Question[]): readonly Output[] | undefined;
   /** What the next heartbeats say. */
   says(step: Step, at: string): void;
+  /** Steps are at this one. */
+  at(step: Step): void;
   readonly redact: (text: string) => string;
   readonly stop: AbortSignal;
 }
 
+export type Purpose = 'apply' | 'guess' | 'undo' | 'withdraw';
+
 export interface Tools {
   readonly connect: Connect;
+  /** What hosts have told their surveys. */
+  readonly heard: Heard;
   readonly open: ReturnType<typeof createSecrets>;
 }
 
 /** Visits the host of a task. What goes wrong is classified, and told without secrets. */
 export async function visiting<T>(
-  { connect, open }: Tools,
+  { connect, open, heard }: Tools,
   task: Omit<Task, 'steps'>,
   act: (visit: Visit) => Promise<T>,
   options: { guessing?: boolean } = {},
@@ -49,10 +65,22 @@ export async function visiting<T>(
   const pulse = startPulse(secrets.redact);
   let target: Target | undefined;
   const reach = async () => connect((target ??= await secrets.target(host, facts)));
+  const follow = async (key: string, steps: readonly Step[], job: Pick<Job, 'script' | 'values'>) => {
+    const { rollout } = placeOf(steps[0]!);
+    const timeout = steps.reduce((sum, step) => sum + step.timeout, 0);
+    const offset = pulse.offsetOf(key);
+    pulse.says({ job: key, offset });
+    const connection = await reach();
+    const watch = { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log };
+    const { exitCode, stdout } = await connection.run({ key, ...job, fence, timeout, rollout }, watch);
+    if (exitCode !== 0) throw exitFailure(exitCode, stdout);
+    return stdout;
+  };
   const visit: Visit = {
     host,
     facts,
     results: [],
+    begun: 0,
     where: host.name,
     hostKey: async () => (await reach()).hostKey,
     ask: async (questions) => {
@@ -60,26 +88,22 @@ export async function visiting<T>(
       const connection = await reach();
       return ask(connection, questions, values, { cancel: pulse.stop });
     },
-    run: async (step, purpose, change) => {
-      const [rollout, stage] = step.receipt.split('/');
-      if (rollout === undefined || stage === undefined)
-        throw failure('InvalidArguments', `no receipt: ${step.receipt}`);
-      const { generation, timeout } = step;
+    run: async (step, purpose, change, steps = [step]) => {
+      const { rollout } = placeOf(step);
       const ours = purpose === 'withdraw' ? holding : claiming;
       const script = owner ? ours({ ...owner, rollout }, change) : change;
-      const key = keyOf({ rollout, step: stage, host: host.name, generation, purpose });
-      const values = await secrets.values([script]);
-      const offset = pulse.offsetOf(key);
-      pulse.says({ job: key, offset });
-      const connection = await reach();
-      const { exitCode, stdout } = await connection.run(
-        { key, script, values, fence, timeout, rollout },
-        { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log },
-      );
-      if (exitCode !== 0) throw exitFailure(exitCode, stdout);
-      return stdout;
+      return follow(visit.keyOf(step, purpose), steps, { script, values: await secrets.values([script]) });
     },
+    follow: (job, steps) => follow(job, steps, { values: {} }),
+    keyOf: (step, purpose) => {
+      const { rollout, stage } = placeOf(step);
+      return keyOf({ rollout, step: stage, host: host.name, generation: step.generation, purpose });
+    },
+    recall: (questions) => (Context.current().info.attempt === 1 ? heard.take(task, questions) : undefined),
     says: ({ operation }, at) => pulse.says({ step: operation, at }),
+    at: (step) => {
+      visit.where = `${step.operation} on ${host.name}`;
+    },
     redact: secrets.redact,
     stop: pulse.stop,
   };
@@ -87,9 +111,9 @@ export async function visiting<T>(
     return await act(visit);
   } catch (error) {
     if (pulse.detach.aborted) throw handedOver();
-    if (pulse.cancel.aborted) throw cancelled({ results: visit.results });
+    if (pulse.cancel.aborted) throw cancelled({ results: visit.results, ...(visit.begun > 0 && { begun: visit.begun }) });
     const log = pulse.tail === '' ? {} : { log: lastLines(pulse.tail, 40) };
-    throw classify(error, visit.where, { ...log, results: visit.results }, secrets.redact);
+    throw classify(error, visit.where, { ...log, results: visit.results, ...(visit.begun > 0 && { begun: visit.begun }) }, secrets.redact);
   } finally {
     pulse.end();
   }
@@ -99,4 +123,11 @@ export async function visiting<T>(
 export async function firstKey({ host, facts, hostKey }: Visit): Promise<Readonly<Record<string, string>>> {
   if (host.hostKey !== undefined || facts[HOST_KEY]?.[host.name] !== undefined) return {};
   return { [HOST_KEY]: await hostKey() };
+}
+
+/** Whose step it is, by its receipt. Throws InvalidArguments. */
+export function placeOf({ receipt }: Pick<Step, 'receipt'>): { readonly rollout: string; readonly stage: string } {
+  const [rollout, stage] = receipt.split('/');
+  if (rollout === undefined || stage === undefined) throw failure('InvalidArguments', `no receipt: ${receipt}`);
+  return { rollout, stage };
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { assignments } from './ask.ts';
 import { quote } from './command.ts';
-import { Fenced, KeyConflict, LinkLost, NoSpace, ProtocolError, printable, type SshError } from './errors.ts';
+import { Fenced, JobLost, KeyConflict, LinkLost, NoSpace, ProtocolError, printable, type SshError } from './errors.ts';
 import type { Job, Target } from './host.ts';
 import type { Log } from './log.ts';
 import type { RootShell } from './root-shell.ts';
@@ -52,17 +52,21 @@ export interface Ears {
   readonly onWait: () => void;
 }
 
+/** To start a job or find it, to find it only, or to end it. */
+export type Op = 'start' | 'follow' | 'cancel';
+
 /** One conversation with the host: it says how it goes, sends the log, and how it ended. */
 export function converse(
   shell: RootShell,
-  op: 'start' | 'cancel',
+  op: Op,
   { target, job, log, options }: Topic,
   { onAlive, onWait }: Ears,
   signal: AbortSignal,
 ): Promise<End> {
-  const hash = createHash('sha256').update(job.script.text).digest('hex');
+  const text = job.script?.text ?? '';
+  const hash = createHash('sha256').update(text).digest('hex');
   // The hash goes with the script, in one file: whoever starts it knows which one it is.
-  const script = `# ${hash}\nexec 9<&-\n${assignments(job.values)}\n${job.script.text}\n`;
+  const script = `# ${hash}\nexec 9<&-\n${assignments(job.values)}\n${text}\n`;
   const settings = {
     op,
     key: job.key,
@@ -116,6 +120,7 @@ export function converse(
 
 function errorOf(target: Target, job: Job, [kind, ...rest]: readonly string[]): SshError {
   if (kind === 'conflict') return new KeyConflict(target, job.key);
+  if (kind === 'gone') return new JobLost(target, `there is no job ${job.key}`, '');
   if (kind === 'fenced') return new Fenced(target, job.fence, Number(rest[0]));
   if (kind === 'full') return new NoSpace(target, `no space left in ${rest.join(' ')}`);
   return new ProtocolError(target, `cannot ${rest.join(' ')}`, 'Look at the host: the file system may be read-only.');

@@ -22,7 +22,8 @@ export type Values = Readonly<Record<string, string>>;
 export interface Job {
   /** 32 hexadecimal digits. The same key follows the job that is there instead of starting another. */
   readonly key: string;
-  readonly script: Command;
+  /** Missing: one that is there is followed; where there is none, JobLost. */
+  readonly script?: Command;
   readonly values: Values;
   /** Rises with every rollout and attempt: a job that holds a lower one than the host has seen is refused. */
   readonly fence: number;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Command, type Output, script, sh, writing } from './command.ts';
 import * as marker from './marker.ts';
 import * as origins from './origins.ts';
-import { find, leave } from './receipt.ts';
+import { find, leave } from '../../test/receipts.ts';
 
 let root: string;
 beforeEach(() => {

@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Command, type Script, script, sh, writing } from './command.ts';
-import { drop, find, leave, restore } from './receipt.ts';
+import { find, leave } from '../../test/receipts.ts';
+import { drop, restore } from './receipt.ts';
 
 let root: string;
 beforeEach(() => {
@@ -95,8 +96,9 @@ describe('a receipt', () => {
 
   test('that was only half left, as by a crash, is left anew before anything changes', () => {
     writeFileSync(at('conf'), 'before');
-    mkdirSync(at(`receipts/${RECEIPT}.new`), { recursive: true });
-    writeFileSync(at(`receipts/${RECEIPT}.new/0`), 'rubbish');
+    const half = at(`receipts/${RECEIPT.replace('/', '/.new/')}`);
+    mkdirSync(half, { recursive: true });
+    writeFileSync(`${half}/0`, 'rubbish');
     expect(run(find(RECEIPT))).toBe(1);
     expect(run(leave(RECEIPT, changing('conf', 'after')))).toBe(0);
     run(restore(RECEIPT));
@@ -148,7 +150,7 @@ describe('a receipt', () => {
   test.each(['', '../x', 'a/../b', 'a/b/c', '/etc', 'a b', 'a/.', '.', 'a/'])(
     'is refused under the name %j',
     (name) => {
-      expect(() => find(name)).toThrow(TypeError);
+      expect(() => drop(name)).toThrow(TypeError);
     },
   );
 

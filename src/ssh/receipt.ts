@@ -1,4 +1,4 @@
-import { type Command, type Script, sh } from './command.ts';
+import { type Command, sh } from './command.ts';
 
 /**
  * A receipt says on the host itself: this rollout began this step here. It outlives the worker that left it,
@@ -14,38 +14,47 @@ export interface Undoing {
   readonly undo: string;
 }
 
-/** Exit code 0: this rollout began this step here. */
-export function find(receipt: string): Command {
-  return sh`test -d ${folderOf(receipt)}`;
+/** What is to be kept of a step before it changes anything. */
+export interface Leaving {
+  /** Id of its stage. */
+  readonly stage: string;
+  /** Files of which the before-image is kept. */
+  readonly saves?: readonly string[];
+  /** With it the receipt can become an origin; then `says` holds, a line each, what it knows how to take back. */
+  readonly undoing?: Undoing;
 }
 
+/** Where a rollout keeps the receipts of its steps, by stage. */
+export const folderOf = (rollout: string): string => pathOf(rollout);
+
 /**
- * The script, with a receipt left first: before-images, the receipt by one rename, then the change. There is no moment
- * at which a change has no receipt, and a later attempt keeps the first one's images instead of a half-changed file's.
- * If the receipt cannot be left, nothing is changed, and the exit code is 28 (ENOSPC) on a full disk, 73 otherwise.
- * With `undoing` it can become an origin later; then `says` holds, a line each, what it knows how to take back.
+ * Leaves the receipts of steps that are about to begin, all of them before the first changes anything: one command, and the
+ * disk is waited for twice however many they are. Each comes into being by one rename, whole; one that is there keeps its
+ * images. If they cannot be left the script ends: with 28 (ENOSPC) on a full disk, 73 otherwise.
  */
-export function leave(receipt: string, change: Script, undoing?: Undoing): Command {
-  const to = folderOf(receipt);
-  const next = `${to}.new`;
-  const saves = change.saves ?? [];
-  for (const path of saves) if (!path.startsWith('/')) throw new TypeError(`not an absolute path: ${path}`);
-  return sh`if [ ! -d ${to} ]; then
-( ${{ text: SAVE }}
+export function leaving(rollout: string, all: readonly Leaving[]): Command {
+  const folder = folderOf(rollout);
+  for (const { saves = [] } of all)
+    for (const path of saves) if (!path.startsWith('/')) throw new TypeError(`not an absolute path: ${path}`);
+  for (const { stage } of all) pathOf(`${rollout}/${stage}`);
+  return sh`( ${{ text: SAVE }}
 umask 077
-rm -rf ${next}
-mkdir -p ${next}
-cd ${next}
+[ ! -e ${folder}/.new ] || rm -rf ${folder}/.new
+set -- ${folder}/.new
+for stage in ${all.map(({ stage }) => stage)}; do [ -d ${folder}/"$stage" ] || set -- "$@" ${folder}/.new/"$stage"; done
+mkdir -p "$@"
+${{ text: all.map((one) => leavingOne(folder, one).text).join('\n') }}
+shift
+[ $# = 0 ] || { find "$@" ! -type l -exec sync {} + && mv -t ${folder} "$@" && sync ${folder}; } )
+[ $? = 0 ] || exit $(df -Pk / ${FOLDER} 2>/dev/null | tail -n 1 | { read -r _ _ _ free _; [ "$free" -lt 64 ] && echo 28 || echo 73; })`;
+}
+
+function leavingOne(folder: string, { stage, saves = [], undoing }: Leaving): Command {
+  return sh`if cd ${folder}/.new/${stage} 2>/dev/null; then
 printf %s ${restoring(saves)} > restore
 ${{ text: saves.map((path, n) => sh`save ${n} ${path}`.text).join('\n') }}
 ${undoing ? noting(saves, undoing) : { text: ':' }}
-find . -type f -exec sync {} +
-sync .
-mv -T ${next} ${to}
-sync .. )
-[ -d ${to} ] || exit $(df -Pk / ${FOLDER} 2>/dev/null | tail -n 1 | { read -r _ _ _ free _; [ "$free" -lt 64 ] && echo 28 || echo 73; })
-fi
-${change}`;
+fi`;
 }
 
 /**
@@ -53,14 +62,13 @@ ${change}`;
  * Does nothing where there is no receipt. May be run twice.
  */
 export function restore(receipt: string): Command {
-  const from = folderOf(receipt);
+  const from = pathOf(receipt);
   return sh`if [ -d ${from} ]; then cd ${from} && sh ./restore; fi`;
 }
 
 /** Forgets one receipt. */
 export function drop(receipt: string): Command {
-  const folder = folderOf(receipt);
-  return sh`rm -rf ${folder} ${`${folder}.new`}`;
+  return sh`rm -rf ${pathOf(receipt)}`;
 }
 
 function noting(saves: readonly string[], { args, undo }: Undoing): Command {
@@ -102,7 +110,7 @@ put() {
   done
 }`;
 
-function folderOf(receipt: string): string {
+function pathOf(receipt: string): string {
   if (!/^[\w:-][\w.:-]*(\/[\w:-][\w.:-]*)?$/.test(receipt)) throw new TypeError(`not a receipt's name: ${receipt}`);
   return `${FOLDER}/${receipt}`;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { assignments } from './ask.ts';
 import type { Output } from './command.ts';
-import { converse, type End, type JobOptions } from './conversation.ts';
+import { converse, type End, type JobOptions, type Op } from './conversation.ts';
 import {
   AuthenticationFailed,
   Cancelled,
@@ -39,14 +39,14 @@ export async function runJob(
   const topic = { target, job, log, options };
   const overdue = new Overdue(job.timeout + options.grace * 1000 + options.margin);
   const onWait = () => overdue.restart();
-  const follow = (op: 'start' | 'cancel', signal: AbortSignal) =>
+  const follow = (op: Op, signal: AbortSignal) =>
     persist(target, options.reconnect, watch.onAlive, signal, async (onAlive) =>
       converse(await unlessAborted(openShell(), signal), op, topic, { onAlive, onWait }, signal),
     );
   const detach = watch.detach ?? new AbortController().signal;
   try {
     const signals = [detach, overdue.signal, ...(watch.cancel ? [watch.cancel] : [])];
-    return outcome(target, job, await follow('start', AbortSignal.any(signals)), log.tail());
+    return outcome(target, job, await follow(job.script ? 'start' : 'follow', AbortSignal.any(signals)), log.tail());
   } catch (error) {
     if (error instanceof SshError) throw error;
     if (detach.aborted) throw new Detached(target, `let go of the job ${job.key}`);

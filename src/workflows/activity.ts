@@ -125,6 +125,8 @@ export interface Failed {
   readonly message: string;
   /** Of the steps before the one that failed; missing if the activity could not tell. */
   readonly results?: readonly Result[];
+  /** How many after the one that failed may have begun. */
+  readonly begun?: number;
   readonly log?: string;
   readonly hint?: string;
   readonly shownKey?: string;
@@ -136,11 +138,12 @@ export function failureOf(error: unknown, where: string): Failed {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   const cancelled = isCancellation(error);
   if (cause instanceof ApplicationFailure || cause instanceof CancelledFailure) {
-    const { results, log, hint, shownKey, ended } = (cause.details?.[0] ?? {}) as Partial<FailureDetail>;
+    const { results, begun, log, hint, shownKey, ended } = (cause.details?.[0] ?? {}) as Partial<FailureDetail>;
     return {
       type: cancelled ? 'Cancelled' : ((cause as ApplicationFailure).type ?? 'Unexpected'),
       message: cause.message,
       ...(results !== undefined && { results }),
+      ...(begun !== undefined && { begun }),
       ...(log !== undefined && { log }),
       ...(hint !== undefined && { hint }),
       ...(shownKey !== undefined && { shownKey }),

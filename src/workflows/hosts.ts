@@ -124,7 +124,7 @@ export class Hosts {
       this.account.finish(host.name, rest, done);
       const [at, ...later] = rest.slice(done.length);
       // Only a failure that tells how far it came says what had not begun. Otherwise the receipts on the host decide.
-      if (failed.results) this.account.takeOff(host.name, later);
+      if (failed.results) this.account.takeOff(host.name, later.slice(failed.begun ?? 0));
       if (failed.ended) this.account.raise(host.name, at!);
       const wait = patience.next(failed.type);
       if (wait === undefined || failed.cancelled || !this.account.goes(host.name)) {

@@ -6,7 +6,8 @@ import { type Command, type Output, script, secret, sh, text, writing } from '..
 import type { SshError } from '../../src/ssh/errors.ts';
 import type { Host, Job, Target } from '../../src/ssh/host.ts';
 import { createPool, type Pool } from '../../src/ssh/pool.ts';
-import { drop, find, leave, restore } from '../../src/ssh/receipt.ts';
+import { drop, restore } from '../../src/ssh/receipt.ts';
+import { find, leave } from '../receipts.ts';
 
 let lab: Lab;
 const pools: Pool[] = [];

@@ -11,6 +11,7 @@ import {
   Detached,
   Fenced,
   HostKeyChanged,
+  JobLost,
   KeyConflict,
   Unreachable,
 } from '../../src/ssh/errors.ts';
@@ -117,8 +118,9 @@ export class Machine {
   /** Detached, once for a key; a second call follows the first, from whatever process. */
   async #run(target: Target, { key, script, values, fence }: Job, { cancel, detach, onLog }: Watch): Promise<Output> {
     const folder = join(this.#root, 'jobs', key);
-    const hash = createHash('sha256').update(script.text).digest('hex');
-    if (!existsSync(join(folder, 'hash'))) {
+    const hash = script && createHash('sha256').update(script.text).digest('hex');
+    if (!hash && !existsSync(join(folder, 'begun'))) throw new JobLost(target, 'there is no such job', '');
+    if (hash && !existsSync(join(folder, 'hash'))) {
       const seen = Number(this.read('fence') ?? 0);
       if (fence < seen) throw new Fenced(target, fence, seen);
       this.write('fence', String(fence));
@@ -126,7 +128,7 @@ export class Machine {
       writeFileSync(join(folder, 'script'), this.#moved(script.text));
       writeFileSync(join(folder, 'hash'), hash);
     }
-    if (readFileSync(join(folder, 'hash'), 'utf8') !== hash) throw new KeyConflict(target, key);
+    if (hash && readFileSync(join(folder, 'hash'), 'utf8') !== hash) throw new KeyConflict(target, key);
     // Whoever is killed on the way here leaves a job that never began. To begin it twice does nothing: the lock is the job's.
     const supervise =
       'cd "$1"; mkdir begun 2>/dev/null || exit 0; echo $$ >pid; sh script >log 2>&1; echo $? >status.new; mv status.new status';

@@ -1,4 +1,4 @@
-# Starts a job, or attaches to the one that is there, and follows it to its end; or cancels it.
+# Starts a job, or attaches to the one that is there, and follows it to its end; or only that; or cancels it.
 # Set before: op key hash from limit blocks grace days fence rollout length state volatile. The script comes on stdin.
 # The job's log goes to stdout and nothing else does; our own words go to stderr, where no job can write.
 umask 077
@@ -25,6 +25,7 @@ cannot() {
 
 place=
 folder=$state/jobs/$key
+[ "$op" != follow ] || [ -e "$folder/started" ] || fail gone
 command -v flock >/dev/null && command -v setsid >/dev/null || fail cannot 'work without flock and setsid (util-linux)'
 mkdir -p "$folder" 2>/dev/null && cd "$folder" && { true >>mutex && true >>log && true >>lock; } 2>/dev/null || cannot "$folder"
 
@@ -98,7 +99,7 @@ how=attached
 if [ -e started ]; then
   known=
   [ ! -s hash ] || read -r known <hash
-  [ "$op" = cancel ] || [ -z "$known" ] || [ "$known" = "$hash" ] || conflict
+  [ "$op" != start ] || [ -z "$known" ] || [ "$known" = "$hash" ] || conflict
 elif [ "$op" = cancel ]; then                 # before it began: a tombstone, so that it never will
   { echo 'cancelled log=0 cut=0' >status && true >started; } 2>/dev/null || cannot "$folder"
 else
