@@ -1,0 +1,5 @@
+import type { Part } from '../bench.ts';
+import { a } from './a.ts';
+
+/** In the order in which they are run. */
+export const parts: Readonly<Record<string, Part>> = { a };
