@@ -9,7 +9,9 @@ const INSIDE = 'FARWEAVE_BENCH_APART';
  */
 export function apart(): void {
   if (process.platform !== 'linux' || process.getuid?.() !== 0)
-    throw new Error('The bench makes hosts of its own, which wants Linux and root. `make bench PART=demo` does without.');
+    throw new Error(
+      'The bench makes hosts of its own, which wants Linux and root. `make bench PART=demo` does without.',
+    );
   if (process.env[INSIDE]) execFileSync('mount', ['-t', 'tmpfs', 'farweave-bench', FOLDER]);
   else
     // biome-ignore format: flags with their values

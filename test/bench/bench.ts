@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bare, BareResult } from './bare.ts';
 import type { Figure, Subject } from './figures.ts';
@@ -71,10 +70,4 @@ export function proveDone({ hosts }: Bench, places: readonly Place[], steps: rea
       const text = hosts.read(host, path);
       if (text !== `${line}\n`) throw new Error(`After ${by}, ${path} on ${host.name} holds ${JSON.stringify(text)}`);
     }
-}
-
-/** How much memory a process has held at most, in MiB. */
-export function peakOf(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
 }

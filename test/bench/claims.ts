@@ -39,12 +39,14 @@ export const claims: readonly Claim[] = [
       ...(hosts === 300 && { atMost: 1.5 }),
     },
   ]),
-  ...[1, 50].map((hosts): Claim => ({
-    says: `round trips of a converged re-run of ${hosts} hosts, over those that the protocol needs`,
-    of: named('c')('farweave', 'converged: round trips', hosts),
-    over: named('c')('bare ssh2', 'one command: round trips', hosts),
-    atMost: 1.3,
-  })),
+  ...[1, 50].map(
+    (hosts): Claim => ({
+      says: `round trips of a converged re-run of ${hosts} hosts, over those that the protocol needs`,
+      of: named('c')('farweave', 'converged: round trips', hosts),
+      over: named('c')('bare ssh2', 'one command: round trips', hosts),
+      atMost: 1.3,
+    }),
+  ),
   {
     says: 'a full rollout over 1,000 hosts, a host, over one of 100 (1 is linear)',
     of: d('farweave', 'seconds a host', 1_000),
@@ -58,7 +60,11 @@ export const claims: readonly Claim[] = [
 ];
 
 /** Against rivals only where they were run, which is at one size. */
-function rivals(hosts: number, work: string, targets: { readonly pyinfra: number; readonly ansible: number }): readonly Claim[] {
+function rivals(
+  hosts: number,
+  work: string,
+  targets: { readonly pyinfra: number; readonly ansible: number },
+): readonly Claim[] {
   return (['pyinfra', 'ansible', 'ansible + mitogen'] as const).map((subject) => ({
     says: `ten ${work} on ${hosts} hosts, over ${subject}`,
     of: a('farweave', work, hosts),

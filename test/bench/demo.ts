@@ -3,15 +3,15 @@ import { resolve } from 'node:path';
 import { readDevState } from '../../src/client/dev/state.ts';
 import { connect } from '../../src/client/index.ts';
 import { progressQuery } from '../../src/workflows/contract.ts';
+import { historiesOf, listed } from './histories.ts';
 
 /** What the rollouts of a running demo have cost: time, activities, events and bytes of history, memory of the worker. */
-const state = resolve(process.argv[2] ?? '.farweave/demo/.farweave');
+const state = resolve('.farweave/demo/.farweave');
 const { client, close } = await connect({ state });
 const rows = [];
 for (const workflowId of await rollouts()) {
-  const own = await historyOf(workflowId);
-  const children = await listed(`WorkflowId STARTS_WITH "${workflowId}:"`);
-  const histories = [own, ...(await Promise.all(children.map(historyOf)))];
+  const histories = await historiesOf(client, workflowId);
+  const [own] = histories;
   const { changed } = await client.workflow.getHandle(workflowId).query(progressQuery);
   rows.push({
     rollout: workflowId,
@@ -33,28 +33,6 @@ if (pid !== undefined) {
 await close();
 
 async function rollouts(): Promise<readonly string[]> {
-  const ids = await listed('WorkflowType = "rollout"');
+  const ids = await listed(client, 'WorkflowType = "rollout"');
   return ids.toSorted((one, other) => Number(one.split(':').at(-1)) - Number(other.split(':').at(-1)));
-}
-
-async function listed(query: string): Promise<readonly string[]> {
-  const ids: string[] = [];
-  for await (const { workflowId } of client.workflow.list({ query })) ids.push(workflowId);
-  return ids;
-}
-
-async function historyOf(workflowId: string) {
-  const handle = client.workflow.getHandle(workflowId);
-  const [{ events }, { historySize, startTime, closeTime }] = await Promise.all([
-    handle.fetchHistory(),
-    handle.describe(),
-  ]);
-  const started = events?.[0]?.workflowExecutionStartedEventAttributes;
-  return {
-    events: events?.length ?? 0,
-    bytes: historySize ?? 0,
-    activities: events?.filter((event) => event.activityTaskScheduledEventAttributes).length ?? 0,
-    input: started?.input?.payloads?.[0]?.data?.length ?? 0,
-    seconds: Math.round(((closeTime ?? new Date()).getTime() - startTime.getTime()) / 100) / 10,
-  };
 }

@@ -29,7 +29,8 @@ async function bench(letters: readonly string[]): Promise<void> {
   apart();
   const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Report) : undefined;
   const began = Date.now();
-  const say = (line: string) => console.log(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${line}`);
+  const say = (line: string) =>
+    console.log(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${line}`);
   const figures: Figure[] = [];
   const hosts = await simulated(join(FOLDER, 'hosts'), say);
   // What this program leaves is gone with its namespaces, but for this.
@@ -68,7 +69,9 @@ function chosen(): readonly string[] {
   const unknown = letters.filter((letter) => !parts[letter]);
   const isOdd = (size: string) => !/^[1-9]\d{0,3}$/.test(size);
   if (unknown.length > 0)
-    throw new Error(`PART=${PART}: there is no part ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')} and demo.`);
+    throw new Error(
+      `PART=${PART}: there is no part ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')} and demo.`,
+    );
   if (N?.split(',').some(isOdd)) throw new Error(`N=${N}: wants numbers of hosts, such as N=10 or N=10,100.`);
   return letters;
 }

@@ -70,7 +70,12 @@ function amount(value: number): string {
 
 function aligned(rows: readonly Cells[]): readonly string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => row.map((cell, n) => cell.padEnd(widths[n]!)).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, n) => cell.padEnd(widths[n]!))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 function marked([head, ...rows]: readonly Cells[]): readonly string[] {

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { apply, type Draft, drift, parseCluster, resolveSecrets, status } from '../../src/client/index.ts';
-import { compilePlan } from '../../src/plan/compile.ts';
+import { allot, compilePlan } from '../../src/plan/compile.ts';
 import { digestOf } from '../../src/plan/digest.ts';
-import { allot } from '../../src/plan/compile.ts';
-import { script } from '../../src/roles/script/index.ts';
 import type { Role } from '../../src/roles/role.ts';
+import { script } from '../../src/roles/script/index.ts';
 import type { Outcome } from '../../src/workflows/contract.ts';
 import type { Stand } from './stand.ts';
 import { clusterFile, type Shape } from './work.ts';

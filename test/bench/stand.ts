@@ -37,7 +37,11 @@ export async function openStand(folder: string, say: (line: string) => void): Pr
     const log = join(folder, `worker-${n}.log`);
     const out = openSync(log, 'w');
     const env = { ...workerEnv(folder, { address, namespace: 'default' }, process.env) };
-    const worker = spawn(process.execPath, [...flags, workerProgram], { env, cwd: folder, stdio: ['ignore', out, out] });
+    const worker = spawn(process.execPath, [...flags, workerProgram], {
+      env,
+      cwd: folder,
+      stdio: ['ignore', out, out],
+    });
     workers.push(worker);
     while (!readFileSync(log, 'utf8').includes('RUNNING')) {
       if (worker.exitCode !== null) throw new Error(`A worker does not start:\n${lastLines(log, 15).join('\n')}`);

@@ -35,7 +35,10 @@ export function ansible({ bin, key, knownHosts, folder }: Means, { mitogen }: { 
     name: mitogen ? 'ansible + mitogen' : 'ansible',
     run: async (hosts, steps) => {
       writeFileSync(join(place, 'inventory.yml'), stringify({ all: { hosts: inventory(hosts) } }));
-      writeFileSync(join(place, 'play.yml'), stringify([{ hosts: 'all', gather_facts: false, tasks: steps.map(task) }]));
+      writeFileSync(
+        join(place, 'play.yml'),
+        stringify([{ hosts: 'all', gather_facts: false, tasks: steps.map(task) }]),
+      );
       const env = { ...process.env, ANSIBLE_CONFIG: join(place, 'ansible.cfg'), PATH: `${bin}:${process.env['PATH']}` };
       const began = performance.now();
       await program(join(bin, 'ansible-playbook'), ['-i', 'inventory.yml', 'play.yml'], { cwd: place, env });
@@ -48,15 +51,18 @@ export function ansible({ bin, key, knownHosts, folder }: Means, { mitogen }: { 
 
 const inventory = (hosts: readonly Place[]) =>
   Object.fromEntries(
-    hosts.map(({ name, address, port }) => [
-      name,
-      { ansible_host: address, ansible_port: port, ansible_user: 'root' },
-    ]),
+    hosts.map(({ name, address, port }) => [name, { ansible_host: address, ansible_port: port, ansible_user: 'root' }]),
   );
 
 const task = ({ name, path, line }: Step) => ({
   name,
-  'ansible.builtin.lineinfile': { path, line, regexp: `^${line.split(' ').slice(0, 2).join(' ')} `, create: true, mode: '0644' },
+  'ansible.builtin.lineinfile': {
+    path,
+    line,
+    regexp: `^${line.split(' ').slice(0, 2).join(' ')} `,
+    create: true,
+    mode: '0644',
+  },
 });
 
 /** Connections that are kept would make the next run another one. */

@@ -28,7 +28,11 @@ export interface Means {
 export const PINS = { 'ansible-core': '2.19.14', mitogen: '0.3.54', pyinfra: '3.10.0' } as const;
 
 /** The fast ones first. */
-export async function rivals({ say, hosts, folder }: Pick<Bench, 'say' | 'hosts' | 'folder'>): Promise<readonly Rival[]> {
+export async function rivals({
+  say,
+  hosts,
+  folder,
+}: Pick<Bench, 'say' | 'hosts' | 'folder'>): Promise<readonly Rival[]> {
   const bin = await installed(say);
   const means = { bin, key: hosts.key, knownHosts: hosts.knownHosts, folder };
   return [pyinfra(means), ansible(means, { mitogen: true }), ansible(means, { mitogen: false })];

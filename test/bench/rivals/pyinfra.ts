@@ -18,7 +18,10 @@ export function pyinfra({ bin, key, knownHosts, folder }: Means): Rival {
         name,
         { ...login, ssh_hostname: address, ssh_port: port },
       ]);
-      writeFileSync(join(place, 'inventory.py'), `import json\nhosts = [tuple(host) for host in json.loads(r'''${JSON.stringify(inventory)}''')]\n`);
+      writeFileSync(
+        join(place, 'inventory.py'),
+        `import json\nhosts = [tuple(host) for host in json.loads(r'''${JSON.stringify(inventory)}''')]\n`,
+      );
       writeFileSync(
         join(place, 'deploy.py'),
         [
