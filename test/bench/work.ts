@@ -44,7 +44,9 @@ export function clusterFile({ name, hosts, steps, key, sites = 1, failing = [] }
     metadata: { name },
     sites: Object.fromEntries(Array.from({ length: sites }, (_, n) => [siteOf(n), {}])),
     access: { user: 'root', port: hosts[0]?.port, privateKey: { file: key } },
-    hosts: hosts.map(({ name: host, address }, n) => ({ name: host, site: siteOf(n), address })),
+    hosts: hosts.map(({ name: host, address, port }, n) => {
+      return { name: host, site: siteOf(n), address, ...(port !== hosts[0]?.port && { port }) };
+    }),
     // Room for a thousand. No step makes the network; the file is checked as any.
     network: { range: '10.128.0.0/9', prefix: 24 },
     rollout: { onFailure: 'continue', budget: failing.length },
