@@ -47,9 +47,7 @@ async function visit({ address, port }: Place): Promise<void> {
       .connect({ host: address, port, username: 'root', privateKey, readyTimeout: 60_000 });
   });
   for (const command of commands) if ((await run(client, command)) !== 0) failed += 1;
-  const closed = new Promise((resolve) => client.on('close', resolve));
   client.end();
-  await closed;
 }
 
 function run(client: ssh2.Client, command: string): Promise<number | null> {

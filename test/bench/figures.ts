@@ -16,11 +16,11 @@ export interface Figure {
 /** Names a figure of a part. */
 export type Named = Pick<Figure, 'part' | 'subject' | 'work' | 'hosts'>;
 
-/** A figure over another one of the same run of the bench, and how large it may be. */
+/** A figure over another one of the same bench, or by itself, and how large that may be. */
 export interface Claim {
   readonly says: string;
   readonly of: Named;
-  readonly over: Named;
+  readonly over?: Named;
   /** Missing: it is told, and nothing is asked of it. */
   readonly atMost?: number;
 }
@@ -40,12 +40,13 @@ export function median(runs: readonly number[]): number {
   return (sorted.at(Math.floor(middle))! + sorted.at(Math.ceil(middle))!) / 2;
 }
 
-/** The ratios of those claims both of whose figures were measured. */
+/** What became of those claims whose figures were measured. */
 export function ratios(claims: readonly Claim[], figures: readonly Figure[]): readonly Ratio[] {
   return claims.flatMap(({ says, of, over, atMost }) => {
-    const [above, below] = [found(figures, of), found(figures, over)];
-    if (!above || !below) return [];
-    const value = median(above.runs) / median(below.runs);
+    const above = found(figures, of);
+    const below = over && found(figures, over);
+    if (!above || (over && !below)) return [];
+    const value = median(above.runs) / (below ? median(below.runs) : 1);
     return [{ says, value, ...(atMost !== undefined && { atMost }), holds: atMost === undefined || value <= atMost }];
   });
 }

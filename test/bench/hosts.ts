@@ -27,8 +27,8 @@ export interface Hosts {
   first(count: number): Promise<readonly Place[]>;
   /** The text of a file on a host, read past SSH; undefined where it has none. */
   read(host: Place, path: string): string | undefined;
-  /** Makes a host fail to answer from here on. */
-  kill(host: Place): void;
+  /** How many processes a host has begun so far. */
+  begun(host: Place): number;
   /** All of them go, and what runs on them. */
   remove(): void;
 }
@@ -97,7 +97,11 @@ export async function simulated(folder: string, say: (line: string) => void): Pr
         return undefined;
       }
     },
-    kill: ({ name }) => void running.get(name)?.kill('SIGKILL'),
+    begun: (host) => {
+      const enter = ['-t', initOf(running.get(host.name)), '-p', '-m', '--', 'cat', '/proc/loadavg'];
+      // The last number is the id of the newest process of the host, which is this one's.
+      return Number(execFileSync('nsenter', enter, { encoding: 'utf8' }).split(' ').at(-1));
+    },
     remove: () => {
       for (const child of running.values()) child.kill('SIGKILL');
       running.clear();

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelay, freePort } from '../sshd.ts';
@@ -19,7 +19,10 @@ export interface Line {
 }
 
 /** Toxiproxy in front of every host; where there is no Go to build it with, a relay of the tests' own. */
-export async function delayed(hosts: readonly Place[], { say }: { readonly say: (line: string) => void }): Promise<Line> {
+export async function delayed(
+  hosts: readonly Place[],
+  { say }: { readonly say: (line: string) => void },
+): Promise<Line> {
   const proxy = await toxiproxy(say);
   return proxy === undefined ? relays(hosts) : toxic(proxy, hosts);
 }

@@ -15,25 +15,29 @@ export interface Stand {
   readonly server: number;
   /** Process ids of the workers that run. */
   readonly workers: readonly number[];
-  /** Ends the workers and starts so many, without a connection to any host. `flags` are Node's. */
-  anew(count?: number, flags?: readonly string[]): Promise<void>;
+  /** When each worker was about to take work, by its process id: microseconds of the machine's own clock. */
+  readonly ready: ReadonlyMap<number, number>;
+  /** Ends the workers and starts so many, without a connection to any host. */
+  anew(count?: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** With no worker yet, and nothing remembered of earlier runs. */
-export async function openStand(folder: string, say: (line: string) => void): Promise<Stand> {
-  rmSync(folder, { recursive: true, force: true });
+/** With one worker, and nothing remembered of earlier runs. Workers leave profiles in `profiles`, where that is given. */
+export async function openStand(folder: string, say: (line: string) => void, profiles?: string): Promise<Stand> {
+  for (const left of [folder, ...(profiles ? [profiles] : [])]) rmSync(left, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const around = { env: process.env, progress: say };
   const server = await startServer(folder, undefined, around);
   const address = addressOf(server);
   const workers: ChildProcess[] = [];
+  const ready = new Map<number, number>();
   const stop = async () => {
     const running = workers.splice(0).filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
     for (const worker of running) worker.kill('SIGTERM');
     await Promise.all(running.map((worker) => once(worker, 'exit')));
   };
-  const start = async (n: number, flags: readonly string[]) => {
+  const flags = profiles ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : [];
+  const start = async (n: number) => {
     const log = join(folder, `worker-${n}.log`);
     const out = openSync(log, 'w');
     const env = { ...workerEnv(folder, { address, namespace: 'default' }, process.env) };
@@ -47,12 +51,13 @@ export async function openStand(folder: string, say: (line: string) => void): Pr
       if (worker.exitCode !== null) throw new Error(`A worker does not start:\n${lastLines(log, 15).join('\n')}`);
       await sleep(50);
     }
+    ready.set(worker.pid!, Number(process.hrtime.bigint() / 1_000n));
   };
-  const anew = async (count = 1, flags: readonly string[] = []) => {
+  const anew = async (count = 1) => {
     await stop();
     // The first one alone makes the key of the vault and the search attributes.
-    await start(0, flags);
-    await Promise.all(Array.from({ length: count - 1 }, (_, n) => start(n + 1, flags)));
+    await start(0);
+    await Promise.all(Array.from({ length: count - 1 }, (_, n) => start(n + 1)));
   };
   await anew();
   const farweave = await connect({ address, state: folder });
@@ -62,6 +67,7 @@ export async function openStand(folder: string, say: (line: string) => void): Pr
     get workers() {
       return workers.flatMap(({ pid }) => pid ?? []);
     },
+    ready,
     anew,
     close: async () => {
       await farweave.close();

@@ -31,7 +31,9 @@ async function measured(bench: Bench, hosts: readonly Place[], setDelay: (millis
   const { stand, version } = bench;
   const tally = new Tally(bench, 'c', hosts.length);
   const shape = { name: `c-${hosts.length}`, hosts, key: bench.hosts.key };
-  const secondsAt = async (milliseconds: number): Promise<readonly (readonly ['bare ssh2' | 'farweave', string, number])[]> => {
+  const secondsAt = async (
+    milliseconds: number,
+  ): Promise<readonly (readonly ['bare ssh2' | 'farweave', string, number])[]> => {
     await setDelay(milliseconds);
     const steps = stepsOf(version());
     const [one, ten] = [await bare(bench, hosts, ['true']), await bare(bench, hosts, steps.map(applyOf))];

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { type Bench, type Part, proveDone, Tally } from '../bench.ts';
-import type { Place } from '../hosts.ts';
 import { historiesOf } from '../histories.ts';
+import type { Place } from '../hosts.ts';
 import { peakOf } from '../processes.ts';
 import { type Rolled, rollOut } from '../rollouts.ts';
 import { stepsOf } from '../work.ts';
@@ -45,7 +45,12 @@ async function grown(bench: Bench, hosts: readonly Place[], sites: number): Prom
   const hurt = await rollOut(stand, { ...shape, steps: changed, failing });
   const parked = hurt.outcome.parked.toSorted();
   if (parked.join() !== failing.toSorted().join()) throw new Error(`Parked: ${parked.join(', ')}`);
-  proveDone(bench, hosts.filter(({ name }) => !failing.includes(name)), changed, 'farweave');
+  proveDone(
+    bench,
+    hosts.filter(({ name }) => !failing.includes(name)),
+    changed,
+    'farweave',
+  );
   tally.add('farweave', 'full rollout, a host failing in each tenth site', hurt.seconds);
 
   tally.add('farweave', 'worker, at most', Math.max(...stand.workers.map(peakOf)), 'MiB');
@@ -64,7 +69,12 @@ async function weighed({ stand }: Bench, tally: Tally, rollouts: readonly Rolled
   tally.add('farweave', 'largest history', most('events'), 'events');
   tally.add('farweave', 'largest history in bytes', most('bytes') / 1_024, 'KiB');
   tally.add('farweave', 'workflows', each[0]!.length, '');
-  tally.add('farweave', 'activities', each[0]!.reduce((sum, { activities }) => sum + activities, 0), '');
+  tally.add(
+    'farweave',
+    'activities',
+    each[0]!.reduce((sum, { activities }) => sum + activities, 0),
+    '',
+  );
 }
 
 /** The most memory of a process is counted from here on. */

@@ -1,4 +1,5 @@
-import { type Part, REPEATS, Tally } from '../bench.ts';
+import { count } from '../../../src/client/format.ts';
+import { type Part, Tally } from '../bench.ts';
 import { rollOut } from '../rollouts.ts';
 import { stepsOf } from '../work.ts';
 
@@ -11,15 +12,14 @@ export const f: Part = {
       const shape = { name: `f-${size}`, hosts, key: bench.hosts.key };
       const tally = new Tally(bench, 'f', size);
       await rollOut(stand, { ...shape, steps: stepsOf(version()) });
-      for (let run = 0; run < REPEATS; run++)
-        for (const workers of [1, 2, 4]) {
-          const steps = stepsOf(version());
-          for (const work of ['changes', 'checks']) {
-            await stand.anew(workers);
-            const { seconds } = await rollOut(stand, { ...shape, steps });
-            tally.add('farweave', `${work}, ${workers} ${workers === 1 ? 'worker' : 'workers'}`, seconds);
-          }
+      for (const workers of [1, 2, 4]) {
+        const steps = stepsOf(version());
+        for (const work of ['changes', 'checks']) {
+          await stand.anew(workers);
+          const { seconds } = await rollOut(stand, { ...shape, steps });
+          tally.add('farweave', `${work}, ${count(workers, 'worker')}`, seconds);
         }
+      }
     }
   },
 };
