@@ -26,8 +26,8 @@ lint: node_modules/.ready ## Check style, types and dead code
 format: node_modules/.ready ## Format the code
 	@PATH="$(CURDIR)/node_modules/.bin:$$PATH" npm run --silent format
 
-bench: node_modules/.ready ## Print what the demo's rollouts have cost: time, activities, history, memory
-	@node_modules/.bin/node test/bench/rollouts.ts
+bench: node_modules/.ready ## What rollouts cost, next to others: PART=a,d for some parts, N=10 for other sizes, RIVALS=no, DOC=1
+	@node_modules/.bin/node test/bench/main.ts
 
 chaos: node_modules/.ready ## Do all sorts of harm to rollouts on lab hosts: ROW=name or ROWS=a,b for some, FRESH=1, DOC=1
 	@node_modules/.bin/node test/chaos/main.ts

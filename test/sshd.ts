@@ -160,17 +160,21 @@ export interface Relay {
   freeze(): void;
   /** New connections pass again; the frozen ones are lost. */
   thaw(): void;
+  /** Milliseconds each way, for what comes from now on. */
+  slow(delay: number): void;
   close(): void;
 }
 
-export async function createRelay(first: number, delay = 0): Promise<Relay> {
+/** To a port of a host; `delay` in milliseconds each way. */
+export async function createRelay(first: number, delay = 0, host = '127.0.0.1'): Promise<Relay> {
   const sockets = new Set<net.Socket>();
   let to = first;
+  let wait = delay;
   let connections = 0;
   let frozen = false;
   const lost = new WeakSet<net.Socket>();
   const pipe = (from: net.Socket, into: net.Socket) => {
-    const later = (act: () => void) => (delay > 0 ? setTimeout(act, delay) : act());
+    const later = (act: () => void) => (wait > 0 ? setTimeout(act, wait) : act());
     from
       .on('data', (data) => lost.has(from) || frozen || later(() => into.writable && into.write(data)))
       .on('end', () => lost.has(from) || later(() => into.end()))
@@ -179,7 +183,7 @@ export async function createRelay(first: number, delay = 0): Promise<Relay> {
   };
   const server = net.createServer((from) => {
     connections += 1;
-    const into = net.connect(to, '127.0.0.1');
+    const into = net.connect(to, host);
     for (const socket of [from, into]) sockets.add(socket.setNoDelay());
     pipe(from, into);
     pipe(into, from);
@@ -205,6 +209,9 @@ export async function createRelay(first: number, delay = 0): Promise<Relay> {
     },
     thaw: () => {
       frozen = false;
+    },
+    slow: (milliseconds) => {
+      wait = milliseconds;
     },
     close: () => {
       cut();

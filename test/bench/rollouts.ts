@@ -1,60 +1,59 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { readDevState } from '../../src/client/dev/state.ts';
-import { connect } from '../../src/client/index.ts';
-import { progressQuery } from '../../src/workflows/contract.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { apply, type Draft, drift, parseCluster, resolveSecrets, status } from '../../src/client/index.ts';
+import { allot, compilePlan } from '../../src/plan/compile.ts';
+import { digestOf } from '../../src/plan/digest.ts';
+import type { Role } from '../../src/roles/role.ts';
+import { script } from '../../src/roles/script/index.ts';
+import type { Outcome } from '../../src/workflows/contract.ts';
+import type { Stand } from './stand.ts';
+import { clusterFile, type Shape } from './work.ts';
 
-/** What the rollouts of a running demo have cost: time, activities, events and bytes of history, memory of the worker. */
-const state = resolve(process.argv[2] ?? '.farweave/demo/.farweave');
-const { client, close } = await connect({ state });
-const rows = [];
-for (const workflowId of await rollouts()) {
-  const own = await historyOf(workflowId);
-  const children = await listed(`WorkflowId STARTS_WITH "${workflowId}:"`);
-  const histories = [own, ...(await Promise.all(children.map(historyOf)))];
-  const { changed } = await client.workflow.getHandle(workflowId).query(progressQuery);
-  rows.push({
-    rollout: workflowId,
-    changed,
-    seconds: own.seconds,
-    workflows: histories.length,
-    activities: histories.reduce((sum, { activities }) => sum + activities, 0),
-    'largest history': `${Math.max(...histories.map(({ events }) => events))} events`,
-    'in KiB': Math.round(Math.max(...histories.map(({ bytes }) => bytes)) / 1024),
-    'input KiB': Math.round(own.input / 1024),
-  });
-}
-console.table(rows);
-const pid = readDevState(state).worker?.pid;
-if (pid !== undefined) {
-  const resident = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  console.log(`worker: ${Math.round(Number(resident) / 1024)} MiB resident`);
-}
-await close();
-
-async function rollouts(): Promise<readonly string[]> {
-  const ids = await listed('WorkflowType = "rollout"');
-  return ids.toSorted((one, other) => Number(one.split(':').at(-1)) - Number(other.split(':').at(-1)));
+/** One rollout, as whoever began it saw it. */
+export interface Rolled {
+  /** From the cluster file in memory to the end of the rollout. */
+  readonly seconds: number;
+  readonly outcome: Outcome;
+  readonly workflowId: string;
+  /** The plan as it is sent, before it is packed. */
+  readonly planBytes: number;
 }
 
-async function listed(query: string): Promise<readonly string[]> {
-  const ids: string[] = [];
-  for await (const { workflowId } of client.workflow.list({ query })) ids.push(workflowId);
-  return ids;
+/**
+ * The scripts alone: simulated hosts have no packages, services and kernel of their own that other roles could be about.
+ * Otherwise the plan is made and rolled out as the public client does it.
+ */
+const roles = [script as Role];
+
+/** Rolls out through the public client, and waits for the end as a program would: without looking in between. */
+export async function rollOut({ farweave }: Stand, shape: Shape): Promise<Rolled> {
+  const text = clusterFile(shape);
+  const before = await settled(farweave, shape.name);
+  const began = performance.now();
+  const { cluster } = parseCluster(text, { file: 'cluster.yaml' });
+  const secrets = Object.fromEntries(await resolveSecrets(cluster.secrets, {}));
+  const known = before?.knowledge ?? { indexes: {} };
+  const plan = compilePlan(cluster, known, { roles });
+  const made: Draft = { plan, digest: digestOf(plan), basis: before?.version ?? 0, knowledge: allot(cluster, known) };
+  const { workflowId } = await apply(farweave, made, secrets);
+  const outcome: Outcome = await farweave.client.workflow.getHandle<() => Promise<Outcome>>(workflowId).result();
+  const seconds = (performance.now() - began) / 1_000;
+  return { seconds, outcome, workflowId, planBytes: JSON.stringify(plan).length };
 }
 
-async function historyOf(workflowId: string) {
-  const handle = client.workflow.getHandle(workflowId);
-  const [{ events }, { historySize, startTime, closeTime }] = await Promise.all([
-    handle.fetchHistory(),
-    handle.describe(),
-  ]);
-  const started = events?.[0]?.workflowExecutionStartedEventAttributes;
-  return {
-    events: events?.length ?? 0,
-    bytes: historySize ?? 0,
-    activities: events?.filter((event) => event.activityTaskScheduledEventAttributes).length ?? 0,
-    input: started?.input?.payloads?.[0]?.data?.length ?? 0,
-    seconds: Math.round(((closeTime ?? new Date()).getTime() - startTime.getTime()) / 100) / 10,
-  };
+/** Seconds that a look for drift over the whole cluster takes. */
+export async function lookForDrift({ farweave }: Stand, name: string): Promise<number> {
+  await settled(farweave, name);
+  const began = performance.now();
+  const { skipped, differences } = await drift(farweave, name);
+  if (skipped !== undefined || differences.length > 0) throw new Error(`Drift of ${name} where there is none`);
+  return (performance.now() - began) / 1_000;
+}
+
+/** What the cluster knows once it has heard of the end of its last rollout, which it hears a moment after others. */
+async function settled(farweave: Stand['farweave'], name: string) {
+  for (;;) {
+    const state = await status(farweave, name);
+    if (!state?.rollout) return state;
+    await sleep(20);
+  }
 }
