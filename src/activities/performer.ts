@@ -1,5 +1,5 @@
 import { type Operation, undoing, type Verdict } from '../roles/operation.ts';
-import { type Output, script } from '../ssh/command.ts';
+import { type Output, script, sh } from '../ssh/command.ts';
 import { isLoss } from '../ssh/errors.ts';
 import { retire } from '../ssh/jobs.ts';
 import * as lane from '../ssh/lane.ts';
@@ -139,7 +139,7 @@ async function takeBack(visit: Visit, step: Step, state: State): Promise<boolean
   const { last } = trace;
   if (last && last.end === undefined) await visit.follow(last.job, [step]).then(() => {}, unlessStopped(visit));
   const back = operation.undo === 'restore' ? [receipts.restore(step.receipt)] : [];
-  await visit.run(step, 'undo', script(...back, undo, receipts.drop(step.receipt)));
+  await visit.run(step, 'undo', script(...back, sh`( ${undo} )`, receipts.drop(step.receipt)));
   return true;
 }
 

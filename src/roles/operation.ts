@@ -87,6 +87,7 @@ export interface StageOptions {
   readonly timeout?: number;
   readonly irreversible?: string;
   readonly disrupts?: true;
+  readonly brief?: boolean;
   /** Of a check: how many of its hosts may be without it at once. Disruptive work of all roles keeps to it. */
   readonly spare?: number;
   /** With `spare`: what its hosts are asked before one of them is disturbed, and after. Missing: the check itself. */
@@ -117,6 +118,7 @@ export function operation<Args extends Json, const Fact extends string = never>(
       ...traits,
       ...barrier,
       timeout,
+      brief,
       ...options,
       secrets,
       id: '', // given by the compiler, as is the lane
@@ -126,7 +128,6 @@ export function operation<Args extends Json, const Fact extends string = never>(
       kind,
       hosts: hosts.map((host) => host.name),
       args: values,
-      brief,
       needs,
     }),
     gate: (values, secrets = [], patience = timeout) => ({ operation: name, args: values, secrets, timeout: patience }),

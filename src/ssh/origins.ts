@@ -33,19 +33,30 @@ ${KEEP}
 for old in $(ls -tr receipts 2>/dev/null); do [ "$old" = ${rollout} ] || keep "receipts/$old"; done`;
 }
 
-/** A receipt goes by one rename, so there is no moment at which nothing knows the way back. */
+/**
+ * A receipt goes by one rename, so there is no moment at which nothing knows the way back. Nearly all of it is done by the
+ * shell itself: hundreds of hosts settle at the same moment.
+ */
 const KEEP: Command = {
-  text: String.raw`keep() {
+  text: `keep() {
   [ -d "$1" ] || return 0
+  last=0
+  for layer in origins/*/[0-9]*; do
+    number=\${layer##*/}
+    while [ "$number" != "\${number#0}" ]; do number=\${number#0}; done
+    case $number in '' | *[!0-9]*) ;; *) [ "$number" -le $last ] || last=$number ;; esac
+  done
   for receipt in "$1"/*; do
     [ -d origins ] || break
     case $receipt in *.new) continue ;; esac
     [ -s "$receipt/says" ] || continue
-    operation=$(basename "$receipt")
-    operation=$(echo "$operation" | sed 's/^[0-9]*-//')
-    cat "origins/$operation"/*/says 2>/dev/null | grep -qvxFf - "$receipt/says" || continue
-    last=$(ls -d origins/*/[0-9]* 2>/dev/null | sed 's|.*/0*||' | sort -n | tail -n 1)
-    mkdir -p "origins/$operation" && mv -T "$receipt" "origins/$operation/$(printf %06d $((last + 1)))" || return 1
+    operation=\${receipt##*/} operation=\${operation#*-}
+    if [ -d "origins/$operation" ]; then
+      cat "origins/$operation"/*/says 2>/dev/null | grep -qvxFf - "$receipt/says" || continue
+    else mkdir -p "origins/$operation" || return 1
+    fi
+    last=$((last + 1)) number=00000$last
+    mv -T "$receipt" "origins/$operation/\${number#"\${number%??????}"}" || return 1
   done
   rm -rf "$1"
 }`,

@@ -8,7 +8,7 @@ const shell = z.string().min(1).max(32_768);
 const Script = z
   .strictObject({
     check: shell.describe(
-      'Shell text that only looks. Exit code 0: it is as it should be. 126 and above, and no answer within 30 s: not known. Any other: it is not.',
+      'Shell text that only looks. Exit code 0: it is as it should be. 126 and above, and no answer within 50 s: not known. Any other: it is not.',
     ),
     apply: shell
       .optional()

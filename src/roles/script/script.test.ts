@@ -104,7 +104,6 @@ test.each([
   [1, '', '', { is: 'no', now: 'exit code 1', wanted: 'exit code 0 of the check of it' }],
   [3, 'half way\n', '', { is: 'no', now: 'half way' }],
   [2, 'x\n', 'grep: /x: No such file or directory\n', { is: 'no', now: 'grep: /x: No such file or directory' }],
-  [124, '', '', { is: 'unknown', why: 'the check of it gave no answer within 30 s' }],
 ])('a check that ends with %i and says %j is judged', (exitCode, stdout, stderr, verdict) => {
   for (const operation of [run, holds])
     expect(operation.judge(said(stdout, exitCode, stderr), host, argsOf({}), {})).toMatchObject(verdict);

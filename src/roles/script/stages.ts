@@ -6,6 +6,9 @@ import { given, secretsIn } from '../value.ts';
 import type { Config, Script } from './config.ts';
 import * as operations from './operations.ts';
 
+/** Milliseconds that a script may take at most to share an activity with others: for so long each of them may hold up a pause. */
+const BRIEF = 120_000;
+
 /** Where names of a script's secrets begin. */
 export const ownerOf = (name: string) => `script.${name}`;
 
@@ -30,7 +33,7 @@ function stageOf(name: string, script: Script, { hosts }: Pick<Context, 'hosts'>
     on,
     `run ${name}`,
     { name, check, env, apply, undo: undo ?? null },
-    { ...options, ...(undo === undefined && { irreversible }), ...(disrupts && { disrupts }) },
+    { ...options, brief: timeout <= BRIEF && !disrupts, ...(undo === undefined && { irreversible }), ...(disrupts && { disrupts }) },
   );
 }
 

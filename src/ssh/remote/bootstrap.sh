@@ -62,8 +62,8 @@ start() {
     [ ! -d "$left" ] || [ "$other" = "$folder" ] || [ ! -d "$other" ] || flock -n "$other/mutex" flock -n "$other/lock" rm -rf "$left"
   done
   place=$folder                               # a script may hold secrets: in memory, where the host allows it
-  case $(stat -f -c %T "$(dirname "$volatile")" 2>/dev/null) in tmpfs | ramfs) place=$volatile/jobs/$key ;; esac
-  rm -f refused
+  case $(stat -f -c %T "${volatile%/*}" 2>/dev/null) in tmpfs | ramfs) place=$volatile/jobs/$key ;; esac
+  [ ! -e refused ] || rm -f refused
   mkdir -p "$place" 2>/dev/null || cannot "$place"
   head -c "$length" 2>/dev/null >"$place/script.new" && [ "$(wc -c <"$place/script.new")" -eq "$length" ] || cannot "$place"
   # By rename: a supervisor that an earlier, killed starter left may be reading the old ones.
@@ -77,11 +77,10 @@ start() {
   then :
   else setsid "$@" 6>&- </dev/null >/dev/null 2>&1 &
   fi
-  n=0
+  n=1                                         # hundredths of a second: a machine with much to do is asked less often
   until [ -e started ] || [ -e refused ]; do
-    n=$((n + 1))
-    [ $n -lt 700 ] || fail cannot "start $folder/run within 30 s"
-    if [ $n -lt 100 ]; then sleep 0.01; else sleep 0.05; fi
+    [ $n -lt 3000 ] || fail cannot "start $folder/run within 30 s"
+    if [ $n -lt 4 ]; then sleep 0.01; n=$((n + 1)); elif [ $n -lt 20 ]; then sleep 0.05; n=$((n + 5)); else sleep 0.2; n=$((n + 20)); fi
   done
   [ -e started ] && return
   read -r why <refused
@@ -109,7 +108,7 @@ fi
 exec 6>&- 8<lock 7<log
 say "$how"
 if [ "$op" = cancel ] && ! flock -n -s 8; then kill -USR1 "$(cat pid)"; fi
-tail -c "+$((from + 1))" <&7                  # from here on the descriptor's own offset is the place: exact, no counting
+[ "$from" = 0 ] || tail -c "+$((from + 1))" <&7 # from here on the descriptor's own offset is the place: exact, no counting
 n=0
 until flock -s -w 0.5 8; do                   # sleeps, yet wakes at once when the job ends
   cat <&7 || exit 1

@@ -6,7 +6,7 @@
 # on any death or reboot. No pid, boot id or clock takes part.
 key=$1 limit=$2 blocks=$3 grace=$4 fence=$5 state=$6 place=$7
 umask 077
-cd "$(dirname "$0")" || exit 1
+cd "${0%/*}" || exit 1
 exec 8>>lock
 [ -e started ] || flock 8                     # the once-only gate: a second supervisor leaves here
 [ -e started ] && exit 0
@@ -36,20 +36,28 @@ sync started status hash . .. 2>/dev/null     # a power cut must not make us for
 if [ "$place" = "$PWD" ]; then rm -f script; else rm -rf "$place"; fi
 
 cgroup=
-for folder in $(sed -n "/farweave-$key/{s|^0::|/sys/fs/cgroup|p;s|^[0-9]*:name=systemd:|/sys/fs/cgroup/systemd|p;}" /proc/self/cgroup); do
+while read -r line; do
+  case $line in
+    0::*farweave-$key*) folder=/sys/fs/cgroup${line#0::} ;;
+    *:name=systemd:*farweave-$key*) folder=/sys/fs/cgroup/systemd${line#*:name=systemd:} ;;
+    *) continue ;;
+  esac
   [ -e "$folder/cgroup.procs" ] && cgroup=$folder
-done
+done </proc/self/cgroup
 # The job's processes, less our own session: all that carry our cookie, in containers too, where it was handed in, and
 # those of its cgroup, or where there is none of its session.
 processes() {
-  {
-    grep -ls "FARWEAVE_JOB=$key" /proc/[0-9]*/environ | sed 's|environ|stat|'
-    if [ -n "$cgroup" ]; then sed 's|.*|/proc/&/stat|' "$cgroup/cgroup.procs"
-    else [ -z "$job" ] || grep -ls "^[0-9]* (.*) [^ ]* [0-9]* [0-9]* $job " /proc/[0-9]*/stat
+  for file in $(
+    if [ -n "$cgroup" ]; then
+      grep -ls "FARWEAVE_JOB=$key" /proc/[0-9]*/environ
+      while read -r process; do echo "/proc/$process/stat"; done <"$cgroup/cgroup.procs"
+    else grep -ls -e "FARWEAVE_JOB=$key" -e "^[0-9]* (.*) [^ ]* [0-9]* [0-9]* ${job:-none} " /proc/[0-9]*/environ /proc/[0-9]*/stat
     fi
-  } | { xargs sed 's/ (.*) / /' 2>/dev/null; echo; } |
-  while read -r process letter _ _ session _; do
-    case $session:$letter in :* | $$:* | *:Z) ;; *) echo "$process" ;; esac
+  ); do
+    process=${file#/proc/} process=${process%/*}
+    { read -r line <"/proc/$process/stat"; } 2>/dev/null || continue
+    set -- ${line##*) }                       # letter, parent, group, session
+    case $4:$1 in $$:* | *:Z) ;; *) echo "$process" ;; esac
   done
 }
 
