@@ -5,7 +5,7 @@ import { quote } from './command.ts';
 import { Fenced, JobLost, KeyConflict, LinkLost, NoSpace, ProtocolError, printable, type SshError } from './errors.ts';
 import type { Job, Target } from './host.ts';
 import type { Log } from './log.ts';
-import type { RootShell } from './root-shell.ts';
+import type { Ended, RootShell } from './root-shell.ts';
 
 /** How jobs are kept on a host. */
 export interface JobOptions {
@@ -55,9 +55,12 @@ export interface Ears {
 /** To start a job or find it, to find it only, or to end it. */
 export type Op = 'start' | 'follow' | 'cancel';
 
-/** One conversation with the host: it says how it goes, sends the log, and how it ended. */
+/**
+ * One conversation with the host: it says how it goes, sends the log, and how it ended. `keep` gets the shell back, where it
+ * is as good as new.
+ */
 export function converse(
-  shell: RootShell,
+  { shell, keep }: { readonly shell: RootShell; readonly keep: (shell: RootShell) => void },
   op: Op,
   { target, job, log, options }: Topic,
   { onAlive, onWait }: Ears,
@@ -92,15 +95,28 @@ export function converse(
     };
     signal.addEventListener('abort', aborted);
     if (signal.aborted) return aborted();
-    shell.start(`${set.join('\n')}\n${BOOTSTRAP}`, op === 'start' ? script : '', {
-      out: (chunk) => log.take(chunk),
+    const program = `(\n${set.join('\n')}\n${BOOTSTRAP})\nprintf 'FW1 over %s\\n' $? >&2\n`;
+    shell.start(program, op === 'start' ? script : '', {
+      out: (chunk) => {
+        log.take(chunk);
+        over();
+      },
       err: (chunk) => {
-        if (!words.take(chunk)) return;
-        onAlive();
+        if (words.take(chunk)) onAlive();
         if (words.isWaiting) onWait();
+        over();
       },
     });
-    void shell.ended.then(({ code, signal: by }) => {
+    const over = () => {
+      const isWhole = !words.end || log.at >= words.end.size;
+      if (words.over === undefined || !isWhole || signal.aborted) return;
+      // What it has not read of a script would be taken for the next program.
+      if (op !== 'start' || words.started) keep(shell);
+      else shell.end();
+      settle({ code: words.over });
+    };
+    void shell.ended.then((ended) => settle(ended));
+    const settle = ({ code, signal: by }: Ended) => {
       signal.removeEventListener('abort', aborted);
       if (words.error) return reject(errorOf(target, job, words.error));
       if (words.end) {
@@ -114,7 +130,7 @@ export function converse(
           ? new LinkLost(target, `the connection broke while following a job${by === undefined ? '' : ` (${by})`}`)
           : new ProtocolError(target, `the job could not be started (exit code ${code}): ${said}`),
       );
-    });
+    };
   });
 }
 
@@ -129,6 +145,10 @@ function errorOf(target: Target, job: Job, [kind, ...rest]: readonly string[]): 
 /** Our own words among what comes on stderr. */
 class Words {
   attached = false;
+  /** The script has been read to its end. */
+  started = false;
+  /** Exit code of the conversation, when it is over. */
+  over: number | undefined;
   /** Whether the last word was that the host waits for another job. */
   isWaiting = false;
   error: readonly string[] | undefined;
@@ -146,8 +166,10 @@ class Words {
       if (mark !== 'FW1') this.rest = `${this.rest}${line}\n`.slice(-4096);
       else if (word === 'error') this.error = more;
       else if (word === 'end') this.#ended(more.join(' '));
+      else if (word === 'over') this.over = Number(more[0]);
       else {
         heard = this.attached = true;
+        this.started ||= word === 'started';
         this.isWaiting = word === 'waiting';
       }
     }

@@ -21,9 +21,9 @@ export class PooledHost implements Host {
   /** The first shell goes alone: a refused password must not be tried by several at once. */
   #proof: Promise<unknown> | undefined;
   #proven = false;
-  /** Opened ahead, so that what comes next costs one round trip instead of up to four. */
+  /** Opened with the connection, so that what comes first costs one round trip instead of up to four. */
   #spare: Promise<RootShell | AuthenticationFailed | undefined> | undefined;
-  /** Free after a question. */
+  /** Free after a question or a job. Most hosts are never asked two things at once, and need no other. */
   #kept: RootShell[] = [];
   #working = 0;
   #idle: NodeJS.Timeout | undefined;
@@ -87,24 +87,21 @@ export class PooledHost implements Host {
 
   async run(job: Job, watch: Watch = {}): Promise<Output> {
     const detach = AbortSignal.any([this.#closing, ...(watch.detach ? [watch.detach] : [])]);
-    return this.#work(() => runJob(() => this.shell(), this.#target, job, { ...watch, detach }, this.#settings));
+    const shells = { open: () => this.shell(), keep: (shell: RootShell) => this.#keep(shell) };
+    return this.#work(() => runJob(shells, this.#target, job, { ...watch, detach }, this.#settings));
   }
 
   /** A root shell, left by a question or opened ahead if we are lucky. */
   async shell(): Promise<RootShell> {
     while (this.#kept.length > 0) {
       const kept = this.#kept.pop();
-      if (!kept?.alive) continue;
-      if (this.#kept.length === 0) this.#warm();
-      return kept;
+      if (kept?.alive) return kept;
     }
     const spare = this.#spare;
     this.#spare = undefined;
     const ahead = await spare;
     if (ahead instanceof AuthenticationFailed) throw ahead;
-    const shell = ahead?.alive ? ahead : await this.#proveThenOpen();
-    this.#warm();
-    return shell;
+    return ahead?.alive ? ahead : this.#proveThenOpen();
   }
 
   #keep(shell: RootShell): void {

@@ -27,7 +27,7 @@ const LOGINS = 3;
  * Rejects with KeyConflict, Fenced or NoSpace (nothing was started), TimedOut, Cancelled, JobLost, Detached, Unreachable.
  */
 export async function runJob(
-  openShell: () => Promise<RootShell>,
+  shells: { readonly open: () => Promise<RootShell>; readonly keep: (shell: RootShell) => void },
   target: Target,
   job: Job,
   watch: Watch,
@@ -41,7 +41,13 @@ export async function runJob(
   const onWait = () => overdue.restart();
   const follow = (op: Op, signal: AbortSignal) =>
     persist(target, options.reconnect, watch.onAlive, signal, async (onAlive) =>
-      converse(await unlessAborted(openShell(), signal), op, topic, { onAlive, onWait }, signal),
+      converse(
+        { shell: await unlessAborted(shells.open(), signal), keep: shells.keep },
+        op,
+        topic,
+        { onAlive, onWait },
+        signal,
+      ),
     );
   const detach = watch.detach ?? new AbortController().signal;
   try {
