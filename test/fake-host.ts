@@ -188,7 +188,9 @@ export class FakeHost {
   async #trace(rollout: string): Promise<Output> {
     // A test may want that this cannot be read.
     const [told] = [{ host: this.name, how: 'ask' as const, text: `traces of ${rollout}`, values: {} }];
-    const receipts = [...this.receipts].filter((name) => name.startsWith(`${rollout}/`)).map((name) => `receipt ${name.slice(rollout.length + 1)}`);
+    const receipts = [...this.receipts]
+      .filter((name) => name.startsWith(`${rollout}/`))
+      .map((name) => `receipt ${name.slice(rollout.length + 1)}`);
     const entries = (this.records.get(rollout) ?? []).map((line) => `entry ${line}`);
     return this.#apply(told, [...receipts, ...entries].join('\n'));
   }

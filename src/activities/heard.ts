@@ -1,5 +1,4 @@
-import type { Question } from '../ssh/command.ts';
-import type { Output } from '../ssh/command.ts';
+import type { Output, Question } from '../ssh/command.ts';
 import type { Task } from './contract.ts';
 
 /** Hosts of which a worker remembers what they said. */
@@ -21,7 +20,10 @@ export class Heard {
     if (size > BOUND) return;
     const key = keyOf(where);
     this.#hosts.delete(key);
-    this.#hosts.set(key, new Map(questions.flatMap((question, n) => ('text' in question ? [[question.text, answers[n]!]] : []))));
+    this.#hosts.set(
+      key,
+      new Map(questions.flatMap((question, n) => ('text' in question ? [[question.text, answers[n]!]] : []))),
+    );
     const [oldest] = this.#hosts.keys();
     if (this.#hosts.size > HOSTS && oldest !== undefined) this.#hosts.delete(oldest);
   }

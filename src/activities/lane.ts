@@ -77,7 +77,8 @@ async function advance(visit: Visit, all: readonly Known[], tell: Tell): Promise
   const there = jobOf(first);
   if (there === undefined && !first.isGuess && first.verdict.is === 'unknown')
     throw failure('StateUnknown', first.verdict.why);
-  const group = there === undefined ? together(all) : all.slice(0, all.findLastIndex((one) => jobOf(one) === there) + 1);
+  const group =
+    there === undefined ? together(all) : all.slice(0, all.findLastIndex((one) => jobOf(one) === there) + 1);
   if (group.length === 0) return 0; // a guess that says nothing: it is asked
   const steps = group.map(({ step }) => step);
   visit.begun = group.length - 1;
@@ -121,10 +122,20 @@ async function begin(
   });
   const { step } = group[0]!;
   const script = lane.inOrder(placeOf(step).rollout, job, parts);
-  await visit.run(step, purpose, script, group.map((one) => one.step));
+  await visit.run(
+    step,
+    purpose,
+    script,
+    group.map((one) => one.step),
+  );
 }
 
-function changeOf({ host }: Visit, step: Step, { operation, args, facts }: State, verdict: No): Pick<lane.Part, 'change'> {
+function changeOf(
+  { host }: Visit,
+  step: Step,
+  { operation, args, facts }: State,
+  verdict: No,
+): Pick<lane.Part, 'change'> {
   const { apply } = operation as Extract<Operation, { apply: unknown }>;
   const undo = undoing(operation, host, args);
   // As they stand in the plan, so that an undo of another build can read them.

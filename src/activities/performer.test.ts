@@ -296,7 +296,10 @@ it('looks as often as a check says, until it holds', async () => {
     judge: ({ exitCode }) => (exitCode === 0 ? yes() : no('ill', 'well')),
   });
   const operations = new Map<string, Operation>([[well.name, well as unknown as Operation]]);
-  const { converge } = createPerformer({ connect: hosts.connect, open: createSecrets(vault, {}), heard: new Heard() }, operations);
+  const { converge } = createPerformer(
+    { connect: hosts.connect, open: createSecrets(vault, {}), heard: new Heard() },
+    operations,
+  );
   // Within less than the two seconds between two looks that are not told otherwise.
   const asked = task({ operation: 'svc.well', args: { every: 10 }, timeout: 1_500 });
   expect(await act(converge, asked)).toMatchObject([{ changed: false }]);

@@ -116,7 +116,9 @@ function changesOf(operations: ReadonlyMap<string, Operation>, visit: Visit, ste
     const operation = operations.get(step.operation);
     return !operation || !('apply' in operation) || !operation.args.safeParse(step.args).success;
   });
-  return steps.slice(0, end < 0 ? steps.length : end).map((step) => ({ step, state: describe(operations, visit, step) }));
+  return steps
+    .slice(0, end < 0 ? steps.length : end)
+    .map((step) => ({ step, state: describe(operations, visit, step) }));
 }
 
 /** What cannot be brought about is waited for. */

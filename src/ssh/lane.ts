@@ -36,20 +36,26 @@ export const isRepeatable = ({ stdout, stderr }: Output): boolean =>
 
 /**
  * Several changes as the script of one job, in their order, until one fails: then its exit code. That costs a host little more
- * than the changes themselves. All receipts come first: one whose change is never reached looks as if that had been cut off
- * at its very beginning, and every undo must be able to take that.
+ * than the changes themselves. All receipts come first. Those of changes that it does not come to are dropped again; if the
+ * host goes down before that, they look as if those had been cut off at their very beginning, which every undo can take.
  */
 export function inOrder(rollout: string, job: string, parts: readonly Part[]): Command {
   const changes = parts.flatMap(({ stage, change }) =>
     change ? [{ stage, saves: change.script.saves ?? [], ...(change.undoing && { undoing: change.undoing }) }] : [],
   );
-  const all = parts.map((part) => partOf(job, part)).reduce((before, part) => sh`${before}
-${part}`);
-  return sh`${leaving(rollout, changes)}
+  const all = parts
+    .map((part) => partOf(job, part))
+    .reduce(
+      (before, part) => sh`${before}
+${part}`,
+    );
+  return sh`folder=${folderOf(rollout)} fresh= begun=' '
+for stage in ${changes.map(({ stage }) => stage)}; do [ -d "$folder/$stage" ] || fresh="$fresh $stage"; done
+${leaving(rollout, changes)}
 cd ${folderOf(rollout)} && exec 4>>.record 2>/dev/null || exit 73
 said=$PWD/.said
 cd /
-${{ text: KEPT }}
+${{ text: FUNCTIONS }}
 ${all}`;
 }
 
@@ -58,25 +64,31 @@ function partOf(job: string, { stage, generation, guard, change }: Part): Comman
   const guarded = guard
     ? sh`heard=$( { ${guard.probe}
 } </dev/null 2>"$said" 4>&- )
-kept $? ${guard.heard.exitCode} ${asSubstituted(guard.heard.stdout)} ${asSubstituted(guard.heard.stderr)} || { echo ${entry} moved >&4; exit 0; }`
+kept $? ${guard.heard.exitCode} ${asSubstituted(guard.heard.stdout)} ${asSubstituted(guard.heard.stderr)} || { echo ${entry} moved >&4; stop 0; }`
     : { text: ':' };
   if (!change)
     return sh`${guarded}
 echo ${entry} kept >&4`;
   return sh`${guarded}
+begun="$begun"${`${stage} `}
 echo ${entry} >&4
 ( ${change.script}
 ) 4>&-
 code=$?
 echo ${entry} $code >&4
-[ $code = 0 ] || exit $code`;
+[ $code = 0 ] || stop $code`;
 }
 
 /** What a command substitution leaves of a text. */
 const asSubstituted = (text: string) => text.replace(/\n+$/, '');
 
-/** Whether what is heard is what was heard before. Costs no process, unless something is said on stderr. */
-const KEPT = `kept() {
+/** `kept`: whether what is heard is what was heard before. Costs no process, unless something is said on stderr. */
+const FUNCTIONS = `stop() {
+cd "$folder" || exit $1
+for stage in $fresh; do case $begun in *" $stage "*) ;; *) rm -rf "$stage" ;; esac; done
+exit $1
+}
+kept() {
 error=
 [ ! -s "$said" ] || error=$(cat "$said")
 [ "$1" = "$2" ] && [ "$heard" = "$3" ] && [ "$error" = "$4" ]
@@ -95,7 +107,8 @@ export function traced({ stdout }: Pick<Output, 'stdout'>): ReadonlyMap<string, 
     const before = traces.get(stage) ?? { hasReceipt: false };
     if (kind === 'receipt') traces.set(stage, { ...before, hasReceipt: true });
     // A line that a power cut has torn says nothing.
-    if (kind === 'entry' && job?.length === 32) traces.set(stage, { ...before, last: entryOf(Number(generation), job, end) });
+    if (kind === 'entry' && job?.length === 32)
+      traces.set(stage, { ...before, last: entryOf(Number(generation), job, end) });
   }
   return traces;
 }

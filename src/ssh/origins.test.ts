@@ -3,10 +3,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { find, leave } from '../../test/receipts.ts';
 import { type Command, type Output, script, sh, writing } from './command.ts';
 import * as marker from './marker.ts';
 import * as origins from './origins.ts';
-import { find, leave } from '../../test/receipts.ts';
 
 let root: string;
 beforeEach(() => {

@@ -14,8 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Command, type Script, script, sh, writing } from './command.ts';
 import { find, leave } from '../../test/receipts.ts';
+import { type Command, type Script, script, sh, writing } from './command.ts';
 import { drop, restore } from './receipt.ts';
 
 let root: string;

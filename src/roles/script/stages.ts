@@ -33,7 +33,12 @@ function stageOf(name: string, script: Script, { hosts }: Pick<Context, 'hosts'>
     on,
     `run ${name}`,
     { name, check, env, apply, undo: undo ?? null },
-    { ...options, brief: timeout <= BRIEF && !disrupts, ...(undo === undefined && { irreversible }), ...(disrupts && { disrupts }) },
+    {
+      ...options,
+      brief: timeout <= BRIEF && !disrupts,
+      ...(undo === undefined && { irreversible }),
+      ...(disrupts && { disrupts }),
+    },
   );
 }
 
