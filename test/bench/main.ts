@@ -32,7 +32,7 @@ async function bench(letters: readonly string[]): Promise<void> {
     console.log(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${line}`);
   const hosts = await simulated(join(FOLDER, 'hosts'), say);
   // All else that it leaves is gone with its namespaces.
-  process.on('exit', hosts.remove);
+  process.on('exit', () => hosts.remove());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
   let figures = read()?.figures ?? [];

@@ -1,6 +1,5 @@
 import { type Bench, bare, type Part, Tally } from '../bench.ts';
-import type { Place } from '../hosts.ts';
-import { delayed } from '../latency.ts';
+import { delayed, type Line } from '../latency.ts';
 import { lookForDrift, rollOut } from '../rollouts.ts';
 import { applyOf, stepsOf } from '../work.ts';
 
@@ -15,7 +14,7 @@ export const c: Part = {
       const line = await delayed(hosts, { say: bench.say });
       try {
         bench.say(`the delay is made by ${line.by}`);
-        await measured(bench, line.places, line.setDelay);
+        await measured(bench, line);
       } finally {
         await line.close();
       }
@@ -27,14 +26,15 @@ export const c: Part = {
  * Round trips are the slope over two delays, so that what the processors take does not count. The way that a TCP
  * connection needs before SSH begins is in none of the figures: the proxy accepts at once.
  */
-async function measured(bench: Bench, hosts: readonly Place[], setDelay: (milliseconds: number) => Promise<void>) {
+async function measured(bench: Bench, line: Line): Promise<void> {
   const { stand, version } = bench;
+  const hosts = line.places;
   const tally = new Tally(bench, 'c', hosts.length);
   const shape = { name: `c-${hosts.length}`, hosts, key: bench.hosts.key };
   const secondsAt = async (
     milliseconds: number,
   ): Promise<readonly (readonly ['bare ssh2' | 'farweave', string, number])[]> => {
-    await setDelay(milliseconds);
+    await line.setDelay(milliseconds);
     const steps = stepsOf(version());
     const [one, ten] = [await bare(bench, hosts, ['true']), await bare(bench, hosts, steps.map(applyOf))];
     await stand.anew();
@@ -54,7 +54,7 @@ async function measured(bench: Bench, hosts: readonly Place[], setDelay: (millis
       ['farweave', 'ten changes', changes],
     ];
   };
-  await setDelay(0);
+  await line.setDelay(0);
   await rollOut(stand, { ...shape, steps: stepsOf(version()) });
   const near = await secondsAt(NEAR);
   const far = await secondsAt(FAR);

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { type Bench, type Part, proveDone, Tally } from '../bench.ts';
-import { historiesOf } from '../histories.ts';
+import { type History, historiesOf } from '../histories.ts';
 import type { Place } from '../hosts.ts';
 import { peakOf } from '../processes.ts';
 import { type Rolled, rollOut } from '../rollouts.ts';
@@ -60,7 +60,7 @@ async function grown(bench: Bench, hosts: readonly Place[], sites: number): Prom
 
 /** What the server has to keep. */
 async function weighed({ stand }: Bench, tally: Tally, rollouts: readonly Rolled[]): Promise<void> {
-  const each = [];
+  const each: (readonly [History, ...History[]])[] = [];
   for (const { workflowId } of rollouts) each.push(await historiesOf(stand.farweave.client, workflowId));
   const most = (of: 'events' | 'bytes' | 'payload') => Math.max(...each.flat().map((history) => history[of]));
   tally.add('farweave', 'plan', rollouts[0]!.planBytes / 1_024, 'KiB');
