@@ -6,12 +6,9 @@ import { peakOf } from '../processes.ts';
 import { type Rolled, rollOut } from '../rollouts.ts';
 import { stepsOf } from '../work.ts';
 
-/** How many hosts in how many sites. */
-const SIZES = [
-  [100, 10],
-  [300, 30],
-  [1_000, 40],
-] as const;
+/** How many hosts, and in how many sites; in a tenth as many where nothing is said. */
+const SITES: Readonly<Record<number, number>> = { 100: 10, 300: 30, 1_000: 40 };
+const sitesOf = (size: number): number => SITES[size] ?? Math.max(1, Math.floor(size / 10));
 
 /** Steps of each host: what grows here is the number of hosts. */
 const STEPS = 3;
@@ -19,8 +16,8 @@ const STEPS = 3;
 export const d: Part = {
   about: 'full rollouts over many hosts and sites, without failures and with a host failing in each tenth site',
   run: async (bench) => {
-    const sizes = bench.sizes?.map((size) => [size, Math.max(1, Math.floor(size / 10))] as const) ?? SIZES;
-    for (const [size, sites] of sizes) await grown(bench, await bench.hosts.first(size), sites);
+    for (const size of bench.sizes ?? Object.keys(SITES).map(Number))
+      await grown(bench, await bench.hosts.first(size), sitesOf(size));
   },
 };
 
