@@ -27,9 +27,7 @@ else await bench(chosen());
 
 async function bench(letters: readonly string[]): Promise<void> {
   apart();
-  const began = Date.now();
-  const say = (line: string) =>
-    console.log(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${line}`);
+  const say = saying();
   const hosts = await simulated(join(FOLDER, 'hosts'), say);
   // All else that it leaves is gone with its namespaces.
   process.on('exit', () => hosts.remove());
@@ -66,6 +64,21 @@ async function bench(letters: readonly string[]): Promise<void> {
   if (DOC) writeFileSync(page, documented(readFileSync(page, 'utf8'), report));
   process.exit();
 }
+
+/** Says what happens and when; where nothing is to be said for long, that it is still at it. */
+function saying(): (line: string) => void {
+  const began = Date.now();
+  let last = began;
+  const say = (line: string) => {
+    last = Date.now();
+    console.log(`${String(Math.round((last - began) / 1_000)).padStart(5)} s  ${line}`);
+  };
+  setInterval(() => Date.now() - last < QUIET || say('  …'), 1_000).unref();
+  return say;
+}
+
+/** Milliseconds. */
+const QUIET = 10_000;
 
 /** Fails for what there is not, before anything is started. */
 function chosen(): readonly string[] {
