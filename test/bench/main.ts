@@ -20,6 +20,8 @@ const root = join(import.meta.dirname, '../..');
 const build = join(root, 'build/bench');
 const file = join(root, 'build/bench.json');
 const page = join(root, 'docs/performance.md');
+/** Milliseconds. */
+const QUIET = 10_000;
 const { PART, N, RIVALS, DOC, PROFILE } = process.env;
 
 if (PART === 'demo') await import('./demo.ts');
@@ -76,9 +78,6 @@ function saying(): (line: string) => void {
   setInterval(() => Date.now() - last < QUIET || say('  …'), 1_000).unref();
   return say;
 }
-
-/** Milliseconds. */
-const QUIET = 10_000;
 
 /** Fails for what there is not, before anything is started. */
 function chosen(): readonly string[] {
