@@ -13,8 +13,8 @@ import { openStand } from './stand.ts';
 /**
  * `make bench`: what rollouts cost, next to what others need for the same, on hosts that the bench makes itself.
  * `PART=a,d` runs some parts, `N=10,100` with other numbers of hosts, `RIVALS=no` without the others; `PROFILE=1` says
- * where the workers' time goes; `DOC=1` writes the tables into docs/performance.md. build/bench.json holds every figure:
- * parts that are run again replace their own.
+ * where the workers' time goes; `DOC=1` writes the tables into docs/performance.md. build/bench.json holds every figure
+ * of the last run of each part.
  */
 const root = join(import.meta.dirname, '../..');
 const build = join(root, 'build/bench');
@@ -44,6 +44,8 @@ async function bench(letters: readonly string[]): Promise<void> {
   const sizes = N?.split(',').map(Number);
   for (const letter of letters) {
     const { about, run } = parts[letter]!;
+    // A ratio is of one run: nothing is left of an earlier one.
+    figures = figures.filter(({ part }) => part !== letter);
     say(`== ${letter}: ${about}`);
     const folder = join(FOLDER, letter);
     mkdirSync(folder, { recursive: true });
