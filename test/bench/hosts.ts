@@ -35,10 +35,12 @@ export interface Hosts {
 
 /**
  * A host has mounts and processes of its own, and all that is written on it lies in memory, so that one disk does not
- * stand for a thousand. It shares processors, network and programs with the others. `HOST` below is its boot.
+ * stand for a thousand; the machine's own files it can only read. It shares processors, network and programs with the
+ * others. This is its boot.
  */
 const HOST = `set -eu
 for place in /run /tmp /root /srv ${STATE}; do mount -t tmpfs -o mode=755,size=256m host "$place"; done
+mount -o remount,bind,ro /
 chmod 1777 /tmp
 mkdir /run/sshd /srv/target
 exec ${SSHD} -D -e -f "$1" -o "ListenAddress $2"`;
