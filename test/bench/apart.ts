@@ -12,7 +12,7 @@ export function apart(): void {
     throw new Error(
       'The bench makes hosts of its own, which wants Linux and root. `make bench PART=demo` does without.',
     );
-  if (process.env[INSIDE]) execFileSync('mount', ['-t', 'tmpfs', 'farweave-bench', FOLDER]);
+  if (process.env[INSIDE]) execFileSync('/usr/bin/mount', ['-t', 'tmpfs', 'farweave-bench', FOLDER]);
   else
     // biome-ignore format: flags with their values
     process.execve?.('/usr/bin/unshare', [

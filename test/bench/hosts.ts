@@ -35,10 +35,12 @@ export interface Hosts {
 
 /**
  * A host has mounts and processes of its own, and all that is written on it lies in memory, so that one disk does not
- * stand for a thousand. It shares processors, network and programs with the others. `HOST` below is its boot.
+ * stand for a thousand; the machine's own files it can only read. It shares processors, network and programs with the
+ * others. This is its boot.
  */
 const HOST = `set -eu
 for place in /run /tmp /root /srv ${STATE}; do mount -t tmpfs -o mode=755,size=256m host "$place"; done
+mount -o remount,bind,ro /
 chmod 1777 /tmp
 mkdir /run/sshd /srv/target
 exec ${SSHD} -D -e -f "$1" -o "ListenAddress $2"`;
@@ -49,7 +51,7 @@ export async function simulated(folder: string, say: (line: string) => void): Pr
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const made = mkdirSync(STATE, { recursive: true }) !== undefined;
   for (const name of ['host', 'user'])
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, name)]);
+    execFileSync('/usr/bin/ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, name)]);
   const port = await freePort();
   const config = join(folder, 'sshd_config');
   const knownHosts = join(folder, 'known_hosts');
@@ -62,7 +64,7 @@ export async function simulated(folder: string, say: (line: string) => void): Pr
   const start = async (host: Place): Promise<void> => {
     const args = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private', '--'];
     const boot = ['sh', '-c', HOST, 'host', config, `${host.address}:${host.port}`];
-    const child = spawn('unshare', [...args, ...boot], { stdio: ['ignore', log, log] });
+    const child = spawn('/usr/bin/unshare', [...args, ...boot], { stdio: ['ignore', log, log] });
     running.set(host.name, child);
     for (let tries = 0; tries < 600; tries++) {
       if (child.exitCode !== null) break;
@@ -100,7 +102,7 @@ export async function simulated(folder: string, say: (line: string) => void): Pr
     begun: (host) => {
       const enter = ['-t', initOf(running.get(host.name)), '-p', '-m', '--', 'cat', '/proc/loadavg'];
       // The last number is the id of the newest process of the host, which is this one's.
-      return Number(execFileSync('nsenter', enter, { encoding: 'utf8' }).split(' ').at(-1));
+      return Number(execFileSync('/usr/bin/nsenter', enter, { encoding: 'utf8' }).split(' ').at(-1));
     },
     remove: () => {
       for (const child of running.values()) child.kill('SIGKILL');

@@ -15,6 +15,8 @@ export interface Line {
   readonly places: readonly Place[];
   /** Milliseconds there and back, half of it each way, for what is sent from now on. */
   setDelay(milliseconds: number): Promise<void>;
+  /** Breaks all connections that there are. */
+  cut(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -73,6 +75,9 @@ async function toxic(command: string, hosts: readonly Place[]): Promise<Line> {
         for (const stream of streams)
           await ask(`/proxies/${name}/toxics/${stream}`, { attributes: { latency: milliseconds / 2 } });
     },
+    cut: async () => {
+      for (const enabled of [false, true]) for (const { name } of places) await ask(`/proxies/${name}`, { enabled });
+    },
     close: async () => void server.kill(),
   };
 }
@@ -84,6 +89,9 @@ async function relays(hosts: readonly Place[]): Promise<Line> {
     places: hosts.map((host, n) => ({ ...host, address: '127.0.0.1', port: all[n]!.port })),
     setDelay: async (milliseconds) => {
       for (const relay of all) relay.slow(milliseconds / 2);
+    },
+    cut: async () => {
+      for (const relay of all) relay.cut();
     },
     close: async () => {
       for (const relay of all) relay.close();

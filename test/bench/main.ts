@@ -13,13 +13,15 @@ import { openStand } from './stand.ts';
 /**
  * `make bench`: what rollouts cost, next to what others need for the same, on hosts that the bench makes itself.
  * `PART=a,d` runs some parts, `N=10,100` with other numbers of hosts, `RIVALS=no` without the others; `PROFILE=1` says
- * where the workers' time goes; `DOC=1` writes the tables into docs/performance.md. build/bench.json holds every figure:
- * parts that are run again replace their own.
+ * where the workers' time goes; `DOC=1` writes the tables into docs/performance.md. build/bench.json holds every figure
+ * of the last run of each part.
  */
 const root = join(import.meta.dirname, '../..');
 const build = join(root, 'build/bench');
 const file = join(root, 'build/bench.json');
 const page = join(root, 'docs/performance.md');
+/** Milliseconds. */
+const QUIET = 10_000;
 const { PART, N, RIVALS, DOC, PROFILE } = process.env;
 
 if (PART === 'demo') await import('./demo.ts');
@@ -27,12 +29,10 @@ else await bench(chosen());
 
 async function bench(letters: readonly string[]): Promise<void> {
   apart();
-  const began = Date.now();
-  const say = (line: string) =>
-    console.log(`${String(Math.round((Date.now() - began) / 1_000)).padStart(5)} s  ${line}`);
+  const say = saying();
   const hosts = await simulated(join(FOLDER, 'hosts'), say);
   // All else that it leaves is gone with its namespaces.
-  process.on('exit', hosts.remove);
+  process.on('exit', () => hosts.remove());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
   let figures = read()?.figures ?? [];
@@ -44,6 +44,8 @@ async function bench(letters: readonly string[]): Promise<void> {
   const sizes = N?.split(',').map(Number);
   for (const letter of letters) {
     const { about, run } = parts[letter]!;
+    // A ratio is of one run: nothing is left of an earlier one.
+    figures = figures.filter(({ part }) => part !== letter);
     say(`== ${letter}: ${about}`);
     const folder = join(FOLDER, letter);
     mkdirSync(folder, { recursive: true });
@@ -65,6 +67,18 @@ async function bench(letters: readonly string[]): Promise<void> {
   console.log(`\n${lines(report).join('\n')}`);
   if (DOC) writeFileSync(page, documented(readFileSync(page, 'utf8'), report));
   process.exit();
+}
+
+/** Says what happens and when; where nothing is to be said for long, that it is still at it. */
+function saying(): (line: string) => void {
+  const began = Date.now();
+  let last = began;
+  const say = (line: string) => {
+    last = Date.now();
+    console.log(`${String(Math.round((last - began) / 1_000)).padStart(5)} s  ${line}`);
+  };
+  setInterval(() => Date.now() - last < QUIET || say('  …'), 1_000).unref();
+  return say;
 }
 
 /** Fails for what there is not, before anything is started. */

@@ -1,14 +1,5 @@
+import { aligned, between, type Machine, markdown, said } from '../documented.ts';
 import { type Figure, median, type Ratio } from './figures.ts';
-
-/** What the bench ran on, for the reader of its figures. */
-export interface Machine {
-  readonly processor: string;
-  readonly cores: number;
-  /** GiB. */
-  readonly memory: number;
-  /** Name and version of what took part. */
-  readonly versions: Readonly<Record<string, string>>;
-}
 
 /** What stands in build/bench.json. */
 export interface Report {
@@ -21,8 +12,7 @@ export interface Report {
 
 type Cells = readonly string[];
 
-const BEGIN = '<!-- bench: made by `make bench DOC=1` -->';
-const END = '<!-- /bench -->';
+const MARKS = ['<!-- bench: made by `make bench DOC=1` -->', '<!-- /bench -->'] as const;
 
 const FIGURES: Cells = ['part', 'what', 'by', 'hosts', 'median', 'least to most'];
 const RATIOS: Cells = ['ratio', 'is', 'at most', ''];
@@ -34,21 +24,13 @@ export function lines({ figures, ratios }: Pick<Report, 'figures' | 'ratios'>): 
 
 /** A page with what stands between its two marks made new. Throws where it has no marks. */
 export function documented(page: string, { at, machine, figures, ratios }: Report): string {
-  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (from < 0 || to < from) throw new Error(`The page has no place for the tables: ${BEGIN} … ${END}`);
-  const { processor, cores, memory, versions } = machine;
-  const took = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  const text = [
-    BEGIN,
+  return between(page, MARKS, [
+    `Run on ${at.slice(0, 10)} ${said(machine)}.`,
     '',
-    `Run on ${at.slice(0, 10)} on ${cores} cores of ${processor}, ${memory} GiB of memory, with ${took.join(', ')}.`,
+    ...markdown([RATIOS, ...ratios.map(cellsOfRatio)]),
     '',
-    ...marked([RATIOS, ...ratios.map(cellsOfRatio)]),
-    '',
-    ...marked([FIGURES, ...figures.map(cellsOf)]),
-    '',
-  ];
-  return `${page.slice(0, from)}${text.join('\n')}${page.slice(to)}`;
+    ...markdown([FIGURES, ...figures.map(cellsOf)]),
+  ]);
 }
 
 function cellsOf({ part, subject, work, hosts, unit, runs }: Figure): Cells {
@@ -57,28 +39,15 @@ function cellsOf({ part, subject, work, hosts, unit, runs }: Figure): Cells {
 }
 
 function cellsOfRatio({ says, value, atMost, holds }: Ratio): Cells {
-  const asked = atMost === undefined ? '' : atMost < 0.5 ? `1/${amount(1 / atMost)}` : amount(atMost);
-  const is = value < 0.5 ? `1/${amount(1 / value)}` : amount(value);
-  return [says, is, asked, asked === '' ? '' : holds ? 'reached' : 'missed'];
+  const verdict = holds ? 'reached' : 'missed';
+  return [says, part(value), ...(atMost === undefined ? ['', ''] : [part(atMost), verdict])];
 }
+
+/** Small ratios are read more easily as parts of one. */
+const part = (value: number): string => (value < 0.5 ? `1/${amount(1 / value)}` : amount(value));
 
 /** Three digits say what can be said. */
 function amount(value: number): string {
   if (Math.abs(value) >= 100) return String(Math.round(value));
   return String(Number(value.toPrecision(3)));
-}
-
-function aligned(rows: readonly Cells[]): readonly string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, n) => cell.padEnd(widths[n]!))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
-function marked([head, ...rows]: readonly Cells[]): readonly string[] {
-  const row = (cells: Cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [row(head!), row(head!.map(() => '---')), ...rows.map(row)];
 }

@@ -2,12 +2,12 @@ import './lab-name.ts'; // before the lab
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { type Machine, machineWith } from '../documented.ts';
 import { run } from '../lab/farweave.ts';
 import { bringUp, type OwnGrounds, rebuilt, takeDown } from './own-lab.ts';
 import { play } from './play.ts';
-import { documented, lines, type Machine, type Report } from './report.ts';
+import { documented, lines, type Report } from './report.ts';
 import type { Result, Row } from './row.ts';
 import { chosen, rows } from './rows.ts';
 
@@ -90,16 +90,10 @@ async function codeName(): Promise<string> {
 
 async function machineOf({ lab, client }: OwnGrounds): Promise<Machine> {
   const { serverVersion } = await (await client()).workflowService.getSystemInfo({});
-  const [processor] = cpus();
-  return {
-    processor: processor?.model.trim() ?? 'an unknown processor',
-    cores: cpus().length,
-    memory: Math.round(totalmem() / 2 ** 30),
-    versions: {
-      Node: process.versions.node,
-      Temporal: serverVersion ?? 'of an unknown version',
-      Debian: [...new Set(lab.hosts.map(({ release }) => release))].join(' and '),
-      ...Object.fromEntries(Object.entries(lab.images).map(([name, image]) => [name, image.split(':').at(-1) ?? ''])),
-    },
-  };
+  return machineWith({
+    Node: process.versions.node,
+    Temporal: serverVersion ?? 'of an unknown version',
+    Debian: [...new Set(lab.hosts.map(({ release }) => release))].join(' and '),
+    ...Object.fromEntries(Object.entries(lab.images).map(([name, image]) => [name, image.split(':').at(-1) ?? ''])),
+  });
 }

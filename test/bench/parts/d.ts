@@ -1,17 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { type Bench, type Part, proveDone, Tally } from '../bench.ts';
-import { historiesOf } from '../histories.ts';
+import { type History, historiesOf } from '../histories.ts';
 import type { Place } from '../hosts.ts';
 import { peakOf } from '../processes.ts';
 import { type Rolled, rollOut } from '../rollouts.ts';
 import { stepsOf } from '../work.ts';
 
-/** How many hosts in how many sites. */
-const SIZES = [
-  [100, 10],
-  [300, 30],
-  [1_000, 40],
-] as const;
+/** How many hosts, and in how many sites; in a tenth as many where nothing is said. */
+const SITES: Readonly<Record<number, number>> = { 100: 10, 300: 30, 1_000: 40 };
+const sitesOf = (size: number): number => SITES[size] ?? Math.max(1, Math.floor(size / 10));
 
 /** Steps of each host: what grows here is the number of hosts. */
 const STEPS = 3;
@@ -19,8 +16,8 @@ const STEPS = 3;
 export const d: Part = {
   about: 'full rollouts over many hosts and sites, without failures and with a host failing in each tenth site',
   run: async (bench) => {
-    const sizes = bench.sizes?.map((size) => [size, Math.max(1, Math.floor(size / 10))] as const) ?? SIZES;
-    for (const [size, sites] of sizes) await grown(bench, await bench.hosts.first(size), sites);
+    for (const size of bench.sizes ?? Object.keys(SITES).map(Number))
+      await grown(bench, await bench.hosts.first(size), sitesOf(size));
   },
 };
 
@@ -60,7 +57,7 @@ async function grown(bench: Bench, hosts: readonly Place[], sites: number): Prom
 
 /** What the server has to keep. */
 async function weighed({ stand }: Bench, tally: Tally, rollouts: readonly Rolled[]): Promise<void> {
-  const each = [];
+  const each: (readonly [History, ...History[]])[] = [];
   for (const { workflowId } of rollouts) each.push(await historiesOf(stand.farweave.client, workflowId));
   const most = (of: 'events' | 'bytes' | 'payload') => Math.max(...each.flat().map((history) => history[of]));
   tally.add('farweave', 'plan', rollouts[0]!.planBytes / 1_024, 'KiB');
