@@ -32,7 +32,7 @@ export interface Audit {
   readonly started: number;
   /** Jobs whose script began more than once. */
   readonly twice: readonly string[];
-  /** Steps that are said to be done, and no script of theirs ever began. */
+  /** Steps that are said to be done, and no script ever began of theirs, or of one in the same lane: those share scripts. */
   readonly missing: readonly string[];
   /** Beginnings that no step of any rollout explains. */
   readonly unexplained: readonly string[];
@@ -75,11 +75,11 @@ export async function audit(hosts: readonly string[], since: Mark, rollouts: rea
   for (const { keys } of counted) for (const key of keys) seen.set(key, (seen.get(key) ?? 0) + 1);
   const nameOf = (key: string) => jobs.get(key)?.name ?? key;
   const known = [...seen.keys()].flatMap((key) => jobs.get(key) ?? []);
-  const begun = new Set(known.filter(({ purpose }) => purpose === 'apply').map(({ step }) => step));
+  const begun = new Set(known.filter(({ purpose }) => purpose !== 'undo').map(({ lane }) => lane));
   return {
     started: counted.reduce((sum, { keys }) => sum + keys.length, 0),
     twice: [...seen].filter(([, times]) => times > 1).map(([key, times]) => `${nameOf(key)}: ${times} times`),
-    missing: rollouts.flatMap(doneSteps).filter((step) => !begun.has(step)),
+    missing: rollouts.flatMap(doneSteps).flatMap(({ step, lane }) => (begun.has(lane) ? [] : [step])),
     unexplained: counted.flatMap(({ host, keys }) =>
       keys.filter((key) => !jobs.has(key)).map((key) => `${host} ${key}`),
     ),
@@ -90,10 +90,10 @@ export async function audit(hosts: readonly string[], since: Mark, rollouts: rea
 
 interface AuditedJob {
   readonly key: string;
-  /** `<run id> <host> <stage>` */
-  readonly step: string;
+  /** `<run id> <host> <lane>` */
+  readonly lane: string;
   readonly name: string;
-  readonly purpose: 'apply' | 'undo';
+  readonly purpose: 'apply' | 'guess' | 'undo';
   readonly generation: number;
 }
 
@@ -103,12 +103,12 @@ const GENERATIONS = 20;
 function jobsOf({ runId, plan }: Audited): readonly AuditedJob[] {
   return plan.stages
     .filter(({ kind }) => kind === 'change')
-    .flatMap(({ id, hosts }) =>
+    .flatMap(({ id, lane, hosts }) =>
       hosts.flatMap((host) =>
-        (['apply', 'undo'] as const).flatMap((purpose) =>
+        (['apply', 'guess', 'undo'] as const).flatMap((purpose) =>
           Array.from({ length: GENERATIONS }, (_, generation) => ({
             key: keyOf({ rollout: runId, step: id, host, generation, purpose }),
-            step: `${runId} ${host} ${id}`,
+            lane: `${runId} ${host} ${lane}`,
             name: `${host} ${id} ${purpose}${generation > 0 ? `, attempt ${generation + 1}` : ''}`,
             purpose,
             generation,
@@ -118,11 +118,13 @@ function jobsOf({ runId, plan }: Audited): readonly AuditedJob[] {
     );
 }
 
-function doneSteps({ runId, plan, steps }: Audited): readonly string[] {
+function doneSteps({ runId, plan, steps }: Audited): readonly { readonly step: string; readonly lane: string }[] {
   return plan.stages
     .filter(({ kind }) => kind === 'change')
-    .flatMap(({ id, hosts }) =>
-      hosts.filter((host) => steps[id]?.[host] === 'done').map((host) => `${runId} ${host} ${id}`),
+    .flatMap(({ id, lane, hosts }) =>
+      hosts
+        .filter((host) => steps[id]?.[host] === 'done')
+        .map((host) => ({ step: `${runId} ${host} ${id}`, lane: `${runId} ${host} ${lane}` })),
     );
 }
 

@@ -121,7 +121,7 @@ if [ -z "$end" ]; then                        # lost: end what a killed supervis
   kill -KILL $(grep -ls "FARWEAVE_JOB=$key" /proc/[0-9]*/environ | cut -d/ -f3) 2>/dev/null
   rm -rf "$volatile/jobs/$key" script pipe
   end="lost log=$(($(wc -c <log))) cut=0"
-else                                          # after a power cut the log may be shorter than it was
+elif [ $how = attached ]; then                # after a power cut the log may be shorter than it was
   size=${end##*log=}
   [ "$(wc -c <log)" -ge "${size%% *}" ] || end="${end%%log=*}log=$(($(wc -c <log))) cut=1"
 fi

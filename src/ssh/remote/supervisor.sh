@@ -70,7 +70,7 @@ finish() {
     n=$((n + 1))
     sleep 0.1
   done
-  { flock -s -w 3 lock true || kill $pump; } 2>/dev/null 8>&- & # a process that got away may hold the pipe
+  { flock -s -w 3 3 || kill $pump; } 2>/dev/null 3<lock 8>&- & # a process that got away may hold the pipe
   wait $pump
   cut=$?
   printf '%s log=%s cut=%s\n' "$1" "$(($(wc -c <log)))" $cut 1<>status
@@ -81,7 +81,7 @@ finish() {
 }
 # The timer waits for our lock: it ends by itself when we do, and signals only while we live, never a pid used again.
 trap 'finish timeout' ALRM
-( flock -s -w "$limit" lock true; [ $? = 1 ] && kill -ALRM $$ ) 8>&- 9<&- 2>/dev/null &
+( flock -s -w "$limit" 3; [ $? = 1 ] && kill -ALRM $$ ) 3<lock 8>&- 9<&- 2>/dev/null &
 # Only the pump has the size limit. At the limit, or on a full disk, the job goes on and the rest of its log is dropped.
 { ( ulimit -f "$blocks"; exec cat >>log ) || { cat >/dev/null; exit 1; }; } <pipe 8>&- 9<&- 2>/dev/null &
 pump=$!
