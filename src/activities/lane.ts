@@ -136,11 +136,11 @@ function changeOf(
   { operation, args, facts }: State,
   verdict: No,
 ): Pick<lane.Part, 'change'> {
-  const { apply } = operation as Extract<Operation, { apply: unknown }>;
   const undo = undoing(operation, host, args);
   // As they stand in the plan, so that an undo of another build can read them.
   const way = undo && { undoing: { args: JSON.stringify(step.args), undo: hashOf(undo) } };
-  return { change: { script: apply(host, args, verdict, facts), ...way } };
+  const change = operation as Extract<Operation, { apply: unknown }>;
+  return { change: { script: change.apply(host, args, verdict, facts), ...way } };
 }
 
 const hashOf = ({ text }: Command) => createHash('sha256').update(text).digest('hex').slice(0, 16);

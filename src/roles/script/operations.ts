@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { type Command, type Output, script, sh, words } from '../../ssh/command.ts';
 import { lastLine } from '../container.ts';
-import { no, operation, unknown, type Verdict, yes } from '../operation.ts';
+import { no, operation, type Verdict, yes } from '../operation.ts';
 import { Given, textOf } from '../value.ts';
 
 const Check = z.object({
