@@ -66,7 +66,9 @@ export const hostile: fc.Arbitrary<string> = fc
     { weight: 2, arbitrary: fc.array(fc.string({ unit: 'binary', maxLength: 20 }), { maxLength: 3 }) },
     {
       weight: 1,
-      arbitrary: fc.tuple(fc.constantFrom(...PIECES), fc.nat(40_000)).map(([piece, n]) => [piece.repeat(n / piece.length)]),
+      arbitrary: fc
+        .tuple(fc.constantFrom(...PIECES), fc.nat(40_000))
+        .map(([piece, n]) => [piece.repeat(n / piece.length)]),
     },
   )
   .map((pieces) => pieces.join('').replaceAll('\0', '').toWellFormed());

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { duration } from '../duration.ts';
 import { placement } from '../placement.ts';
-import { Environment, NAME, NAME_WANTED, Value } from '../value.ts';
+import { Environment, Name, Value } from '../value.ts';
 
 const port = z.int().min(1).max(65535);
 const absolute = z.string().regex(/^\/[\w@%+=:./-]*$/, 'wants an absolute path of letters, digits and @ % + = : . _ -');
@@ -140,7 +140,7 @@ const Service = z
 export type Service = z.infer<typeof Service>;
 
 export const Config = z
-  .record(z.string().regex(NAME, NAME_WANTED), Service)
+  .record(Name, Service)
   .describe(
     'Containers of your own, by the name of the service, which is also its DNS name. They are rolled out in this order.',
   );

@@ -5,7 +5,18 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { assignments, inquire } from '../../../src/ssh/ask.ts';
-import { type Command, digest, holds, quote, script, secret, sh, text, words, writing } from '../../../src/ssh/command.ts';
+import {
+  type Command,
+  digest,
+  holds,
+  quote,
+  script,
+  secret,
+  sh,
+  text,
+  words,
+  writing,
+} from '../../../src/ssh/command.ts';
 import { CANARY, hostile, runs } from '../../properties/hostile.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'farweave-words-'));
