@@ -12,6 +12,9 @@ export const Name = z
   // Tables go by names, and every object of JavaScript has this one already.
   .refine((name) => name !== 'constructor', 'is taken: choose another name than constructor');
 
+/** An image of containers, as `docker pull` takes it; never one of its options. */
+export const Image = z.string().regex(/^[A-Za-z0-9][\w.:/@-]*$/, 'wants an image such as redis:8.2');
+
 /** What is given to somebody else's program: in the open, or a secret that the spec only names. */
 export const Value = z
   .union(
