@@ -54,7 +54,7 @@ export class Links {
           this.#next();
         };
         try {
-          const shell = await openRootShell(link, this.#target);
+          const shell = await openRootShell(link, this.#target, this.#options.opening);
           void shell.ended.then(release);
           return shell;
         } catch (error) {

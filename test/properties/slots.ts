@@ -15,13 +15,18 @@ export interface Planted {
   readonly value: string;
 }
 
+interface Plants {
+  readonly cluster: Cluster;
+  readonly planted: readonly Planted[];
+}
+
 /** Tables whose keys somebody chose; those of sites, hosts and services are names that other places refer to. */
 const TABLES = /\.(?:env|files|volumes|labels|settings|records|endpoints|logs)$/;
 /** Names by which one place of a spec refers to another; and what a script runs, which is shell text and meant to be run. */
 const LEFT_ALONE = [
   /^hosts\[\d+\]\.(?:name|site)$/,
   /\.(?:hosts|sites)\[\d+\]$/,
-  /\.(?:after|labels\.disk|version|featureCompatibility)$/,
+  /\.(?:after|labels\.disk|labels\.nodebb\.front|version|featureCompatibility)$/,
   /^roles\.script\.[^.]+\.(?:check|apply|undo)$/,
 ];
 
@@ -39,11 +44,11 @@ const milder: readonly ((before: string, token: string, hostile: string) => stri
   (before, token) => `${before}${token}`,
 ];
 
-/** A cluster in which every text that may be anything is hostile, and the others as bad as their fields allow. */
-export function planted(
-  text: string,
-  hostile: string,
-): { readonly cluster: Cluster; readonly planted: readonly Planted[] } {
+/**
+ * A cluster in which every text that may be anything is hostile, and the others as bad as their fields allow; or every key
+ * that somebody chooses. Not both at once, since what is refused of a key is said of its value's place.
+ */
+export function planted(text: string, hostile: string, what: 'texts' | 'keys'): Plants {
   const root: unknown = parse(text);
   /** Place → how mild it has become; beyond the mildest it is what it was. */
   const mildness = new Map<string, number>();
@@ -60,17 +65,18 @@ export function planted(
     const rebuilt = (value: unknown, slot: Path, path: Path): unknown => {
       if (typeof value === 'string') {
         const at = dotted(path);
-        return LEFT_ALONE.some((left) => left.test(at)) ? value : plant(dotted(slot), value, () => at);
+        return what === 'keys' || isLeft(at) ? value : plant(dotted(slot), value, () => at);
       }
       if (Array.isArray(value)) return value.map((item, n) => rebuilt(item, [...slot, n], [...path, n]));
       if (typeof value !== 'object' || value === null) return value;
-      const isTable = TABLES.test(dotted(path));
-      const isLeft = (key: string) => LEFT_ALONE.some((left) => left.test(dotted([...slot, key])));
+      const isTable = what === 'keys' && TABLES.test(dotted(path));
       return Object.fromEntries(
         Object.entries(value).map(([key, inside]) => {
           const own = [...slot, key];
           const name =
-            isTable && !isLeft(key) ? plant(`${dotted(own)} (key)`, key, (changed) => dotted([...path, changed])) : key;
+            isTable && !isLeft(dotted(own))
+              ? plant(`${dotted(own)} (key)`, key, (changed) => dotted([...path, changed]))
+              : key;
           return [name, rebuilt(inside, own, [...path, name])];
         }),
       );
@@ -89,4 +95,8 @@ export function planted(
       for (const { slot } of refused) mildness.set(slot, (mildness.get(slot) ?? 0) + 1);
     }
   }
+}
+
+function isLeft(at: string): boolean {
+  return LEFT_ALONE.some((left) => left.test(at));
 }
