@@ -48,7 +48,6 @@ const SESSIONS = {
   }),
   'begins one question again and again': asked((channel, nonce) => flood(channel, Buffer.from(`${nonce} +1\n`))),
   'is gone after the question': asked((channel) => (channel.exit(0), channel.end())),
-  'has a job wait without end': asked((channel) => flood(channel.stderr, Buffer.from('FW1 waiting\n'), 100)),
   'has a job live without end': asked((channel) => flood(channel.stderr, Buffer.from('FW1 alive\n'), 100)),
   'claims more log than it sends': asked((channel) => {
     channel.stderr.write('FW1 started\nFW1 end exit 0 log=99999999999 cut=0\n');
@@ -60,7 +59,9 @@ const SESSIONS = {
     flood(channel, BABBLE);
   }),
   'says what no host says of a job': asked((channel) => {
-    channel.stderr.write(`FW1 end \u001b[2J exit NaN\nFW1 error \u001b]0;owned\u0007\n${'FW1 '.repeat(4000)}`);
+    channel.stderr.write(
+      `FW1 end \u001b[2J exit NaN\nFW1 error full \u001b]0;owned\u0007${'x'.repeat(30_000)}\n${'FW1 '.repeat(4000)}`,
+    );
     channel.exit(1);
     channel.end();
   }),
@@ -74,6 +75,7 @@ const BABBLE = Buffer.concat([
 ]);
 
 export type Lie = keyof typeof SOCKETS | keyof typeof SESSIONS;
+export const LIES = [...Object.keys(SOCKETS), ...Object.keys(SESSIONS)] as readonly Lie[];
 export const SOCKET_LIES = Object.keys(SOCKETS) as readonly (keyof typeof SOCKETS)[];
 
 export interface Liar {

@@ -9,8 +9,6 @@ export type Channel = ClientChannel;
 export interface LinkOptions {
   /** Milliseconds from the first packet to the end of the login. */
   readonly readyTimeout: number;
-  /** Milliseconds from asking for a channel to a root shell on it. */
-  readonly opening: number;
   /** Milliseconds between signs of life; a link that leaves out three in a row is dead. */
   readonly keepalive: number;
 }

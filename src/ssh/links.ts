@@ -8,6 +8,8 @@ export interface LinksOptions extends LinkOptions {
   readonly channels: number;
   /** Connections. */
   readonly links: number;
+  /** Milliseconds from asking for a channel to a root shell on it. */
+  readonly opening: number;
 }
 
 /** The connections to one machine, and how many channels are open on each. */

@@ -136,7 +136,10 @@ test.each(['texts', 'keys'] as const)(
       }
     };
     // What fails is not made smaller: that would take minutes.
-    fc.assert(fc.property(hostile, fc.nat(2), property), { numRuns: runs(what === 'texts' ? 2 : 1), endOnFailure: true });
+    fc.assert(fc.property(hostile, fc.nat(2), property), {
+      numRuns: runs(what === 'texts' ? 2 : 1),
+      endOnFailure: true,
+    });
     for (const at of SEEN[what]) expect([...seen].filter((each) => each.startsWith(at))).not.toEqual([]);
   },
 );
