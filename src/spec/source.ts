@@ -41,7 +41,8 @@ const QUOTED = 200;
 export function readSource(text: string): Source {
   const lines = new LineCounter();
   // Keys that stand twice are looked for below: the library compares each key with each other one.
-  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, uniqueKeys: false });
+  const options = { prettyErrors: false, stringKeys: true, uniqueKeys: false, resolveKnownTags: false };
+  const doc = parseDocument(text, { lineCounter: lines, ...options });
   const find = finder(doc);
   const source = {
     offset: (path: Path) => find(path).range?.[0] ?? 0,
