@@ -107,7 +107,8 @@ export async function createLiar(lie: Lie): Promise<Liar> {
       return sent;
     },
     close: () => {
-      for (const client of open) client.destroy ? client.destroy() : client.end();
+      for (const client of open) client.end();
+      for (const client of open) client.destroy?.();
       server.close();
     },
   };

@@ -333,6 +333,7 @@ it.each([
     changed('package: store-server', 'package: "store\\0server"'),
     ['25 roles.store.package: holds a NUL byte, which no host can be given'],
   ],
+  ['a text of bytes', `!!binary |\n  ${TOY.replaceAll('\n', '\n  ')}`, ['1: uses a YAML tag (!…); wants plain values']],
   [
     'a name that every object has',
     changed('name: toy', 'name: constructor'),
@@ -421,9 +422,9 @@ it('keeps line and column for editors', () => {
 
 it('says of a file that is wrong everywhere no more than anybody reads, and takes no longer for it', () => {
   const text = Array.from({ length: 20_000 }, (_, n) => `key${n}: 1\n`).join('');
-  const began = performance.now();
+  const began = process.threadCpuUsage();
   const found = problems(text);
-  expect(performance.now() - began).toBeLessThan(10_000);
+  expect(process.threadCpuUsage(began).user).toBeLessThan(4_000_000);
   expect(found).toHaveLength(101);
   expect(found.at(-1)).toBe('cluster.yaml:96: and 19905 more');
-}, 30_000);
+}, 60_000);

@@ -6,7 +6,7 @@ import { printable, SshError } from './errors.ts';
 import type { Target } from './host.ts';
 import { createPool, type PoolOptions } from './pool.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -42,7 +42,7 @@ async function tried(lie: Lie, how: 'ask' | 'run') {
     const host = await pool.connect(liar.target);
     const told =
       how === 'ask'
-        ? await host.ask([sh`true`, sh`echo 2`], {}, { timeout: 15_000, limit: 1_000 })
+        ? await host.ask([sh`true`, sh`echo 2`], {}, { timeout: 60_000, limit: 1_000 })
         : [await host.run(JOB)];
     return { told, error: undefined, took: performance.now() - began, most, sent: liar.sent };
   } catch (error) {
@@ -72,7 +72,7 @@ describe('a host that', () => {
     expect(error?.code).toBe(code);
     expect(error?.message).toBe(printable(error?.message ?? ''));
     expect(error?.message.length).toBeLessThan(1_500);
-    expect(took).toBeLessThan(12_000);
+    expect(took).toBeLessThan(30_000);
     expect(most).toBeLessThan(150_000_000);
   });
 
@@ -81,7 +81,7 @@ describe('a host that', () => {
     async (lie) => {
       const { took, most, told } = await tried(lie, 'ask');
       expect(told.length).toBeLessThanOrEqual(2);
-      expect(took).toBeLessThan(12_000);
+      expect(took).toBeLessThan(30_000);
       expect(most).toBeLessThan(150_000_000);
     },
   );
@@ -96,7 +96,7 @@ describe('a host that', () => {
     expect(error).toBeDefined();
     expect(error?.message).toBe(printable(error?.message ?? ''));
     expect(error?.message.length).toBeLessThan(1_500);
-    expect(took).toBeLessThan(12_000);
+    expect(took).toBeLessThan(30_000);
     expect(most).toBeLessThan(150_000_000);
   });
 });
@@ -127,7 +127,7 @@ test('hosts that lie, each in its own way, keep none of twenty others waiting in
   expect(answers.map(([answer]) => answer?.stdout)).toEqual(honest.map(() => 'well\n'));
   // They were at it all the while.
   expect(pending).toBeGreaterThan(5);
-  expect(performance.now() - began).toBeLessThan(15_000);
+  expect(performance.now() - began).toBeLessThan(30_000);
   const codes = await Promise.all(lies);
   expect(codes.at(-1)).toBe('HostKeyChanged');
   expect(wrongKey.attempts).toEqual([]);

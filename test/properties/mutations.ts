@@ -119,9 +119,9 @@ function nested(depth: number): unknown {
 
 /** A billion laughs. */
 function laughs(): string {
-  const all = [...'bcdefghij'].map(
-    (name, n) => `${name}: &${name} [${Array(9).fill(`*${'abcdefghi'[n]}`).join(', ')}]\n`,
-  );
+  const all = 'bcdefghij'
+    .split('')
+    .map((name, n) => `${name}: &${name} [${Array(9).fill(`*${'abcdefghi'[n]}`).join(', ')}]\n`);
   return `\na: &a [x, x]\n${all.join('')}`;
 }
 
