@@ -2,6 +2,7 @@ import { setTimeout as pass } from 'node:timers/promises';
 import type { Json } from '../plan/plan.ts';
 import { type Operation, tables, type Verdict } from '../roles/operation.ts';
 import type { Output } from '../ssh/command.ts';
+import { bounded } from './bounded.ts';
 import type { Step } from './contract.ts';
 import { failure, lastLines } from './failures.ts';
 import type { Visit } from './visit.ts';
@@ -12,14 +13,14 @@ const POLL = 2_000;
 export type State = ReturnType<typeof describe>;
 
 /** Looks up what a step names. Throws UnknownOperation or InvalidArguments. */
-export function describe(operations: ReadonlyMap<string, Operation>, { host, facts }: Visit, step: Step) {
+export function describe(operations: ReadonlyMap<string, Operation>, { host, facts, redact }: Visit, step: Step) {
   const operation = operations.get(step.operation);
   if (!operation) throw failure('UnknownOperation', `no worker here knows ${step.operation}`);
   const parsed = operation.args.safeParse(step.args);
   if (!parsed.success) throw failure('InvalidArguments', parsed.error.message);
   const args: Json = parsed.data;
   const needed = tables(operation, facts);
-  const judge = (output: Output): Verdict => noAnswer(output) ?? operation.judge(output, host, args, needed);
+  const judge = (output: Output) => bounded(noAnswer(output) ?? operation.judge(output, host, args, needed), redact);
   const interval = operation.interval?.(args) ?? POLL;
   return { operation, args, facts: needed, probe: operation.probe(host, args, needed), judge, interval };
 }

@@ -76,10 +76,13 @@ export function table(rows: readonly (readonly string[])[], gap = 2): string[] {
   );
 }
 
-/** What a machine said, made safe to print: no control characters but the tab. */
+/** What a machine said, made safe to print: no control characters but tab and newline, and nothing that turns text around. */
 export function printable(text: string): string {
   return stripVTControlCharacters(text).replaceAll(
-    /[^\P{Cc}\t\n]/gu,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+    /[^\P{Cc}\t\n]|[\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
+    (character) => {
+      const code = character.charCodeAt(0).toString(16);
+      return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, '0')}`;
+    },
   );
 }

@@ -2,10 +2,18 @@ import * as z from 'zod';
 import { secret, type Text } from '../ssh/command.ts';
 import { type Generated, SecretReference } from './secret.ts';
 
-/** Of services and of scripts: a short word that can stand in names of files, containers and DNS. */
-export const NAME = /^[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?$/;
-export const NAME_WANTED =
-  'wants a name of lower-case letters, digits and dashes that begins with a letter, 31 characters at most';
+/** Of hosts, services and scripts. Names stand in commands, files, containers, DNS and workflow ids: none may need quoting. */
+export const Name = z
+  .string()
+  .regex(
+    /^[a-z](?:[a-z0-9-]{0,29}[a-z0-9])?$/,
+    'wants a name of lower-case letters, digits and dashes that begins with a letter, 31 characters at most',
+  )
+  // Tables go by names, and every object of JavaScript has this one already.
+  .refine((name) => name !== 'constructor', 'is taken: choose another name than constructor');
+
+/** An image of containers, as `docker pull` takes it; never one of its options. */
+export const Image = z.string().regex(/^[A-Za-z0-9][\w.:/@-]*$/, 'wants an image such as redis:8.2');
 
 /** What is given to somebody else's program: in the open, or a secret that the spec only names. */
 export const Value = z
@@ -16,12 +24,9 @@ export const Value = z
       z.boolean(),
       ...SecretReference.options,
       z.strictObject({
-        generated: z
-          .string()
-          .regex(NAME, NAME_WANTED)
-          .describe(
-            'Name of a secret that is made once (32 letters and digits) and kept with the cluster. It is the same one wherever this name stands.',
-          ),
+        generated: Name.describe(
+          'Name of a secret that is made once (32 letters and digits) and kept with the cluster. It is the same one wherever this name stands.',
+        ),
       }),
     ],
     'wants a text, a number, true or false, a secret by reference such as { env: NAME }, or one that is made: { generated: NAME }',

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { HostSpec } from '../plan/plan.ts';
 import type { Layout } from '../roles/context.ts';
 import { type Generated, SecretReference } from '../roles/secret.ts';
-import { NAME, NAME_WANTED } from '../roles/value.ts';
+import { Name } from '../roles/value.ts';
 import { Rollout, SiteWindow } from './rollout.ts';
 
 /** What cluster.yaml says, complete and checked. Secrets are references still. */
@@ -20,9 +20,6 @@ export interface Cluster extends Omit<Layout, 'cluster' | 'hosts' | 'sites'> {
 
 /** A host before it has been given its index. */
 export type ClusterHost = Omit<HostSpec, 'index'>;
-
-// Names stand in shell commands, file names, DNS names and workflow ids: none of them may need quoting.
-const name = z.string().regex(NAME, NAME_WANTED);
 
 const Site = z.strictObject({
   timezone: z
@@ -60,7 +57,7 @@ export type Access = z.infer<typeof Access>;
 
 /** One host as it stands in the file. */
 export const Host = z.strictObject({
-  name: name.describe('Unique in the cluster, and kept for the life of the host.'),
+  name: Name.describe('Unique in the cluster, and kept for the life of the host.'),
   site: z.string().describe('Name of the site that the host stands in.'),
   address: z
     .string()
@@ -93,10 +90,10 @@ export const frame = {
   apiVersion: z.literal('farweave.dev/v1').describe('Version of this format.'),
   kind: z.literal('Cluster').describe('Always Cluster.'),
   metadata: z
-    .strictObject({ name: name.describe('Name of the cluster: the lock of its rollouts.') })
+    .strictObject({ name: Name.describe('Name of the cluster: the lock of its rollouts.') })
     .describe('What the cluster is called.'),
   sites: z
-    .record(name, Site.describe('A data center.'))
+    .record(Name, Site.describe('A data center.'))
     .refine((sites) => Object.keys(sites).length > 0, 'wants at least one site')
     .describe('The data centers by name.'),
   access: Access.default({}).describe('How to log in to every host that does not say otherwise.'),

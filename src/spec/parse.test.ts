@@ -324,6 +324,28 @@ it.each([
     ['22 hosts[2].site: stands twice'],
   ],
   [
+    'half a character',
+    changed('user: vagrant', 'user: "\\ud800"'),
+    ['9 access.user: wants a login name', '9 access.user: holds half a character, which no host can be given'],
+  ],
+  [
+    'a NUL byte',
+    changed('package: store-server', 'package: "store\\0server"'),
+    ['25 roles.store.package: holds a NUL byte, which no host can be given'],
+  ],
+  ['a text of bytes', `!!binary |\n  ${TOY.replaceAll('\n', '\n  ')}`, ['1: uses a YAML tag (!…); wants plain values']],
+  [
+    'a name that every object has',
+    changed('name: toy', 'name: constructor'),
+    ['4 metadata.name: is taken: choose another name than constructor'],
+  ],
+  [
+    'a text that is nested too deeply',
+    `${TOY}x: ${'['.repeat(200)}${']'.repeat(200)}\n`,
+    ['26 x[0][0]: is nested more than 100 levels deep'],
+  ],
+  ['a text that is nested deeper than the stack', '['.repeat(20_000), ['1: is nested too deeply']],
+  [
     'a tab',
     changed('  store:', '\tstore:'),
     ['24: is not valid YAML: a tab stands where only spaces may, in the indentation'],
@@ -397,3 +419,12 @@ it('keeps line and column for editors', () => {
   const problem = { file: 'cluster.yaml', line: 25, column: 5, path: 'roles.store.pakage', severity: 'error' };
   expect(() => parse(wrong)).toThrow(expect.objectContaining({ problems: [expect.objectContaining(problem)] }));
 });
+
+it('says of a file that is wrong everywhere no more than anybody reads, and takes no longer for it', () => {
+  const text = Array.from({ length: 20_000 }, (_, n) => `key${n}: 1\n`).join('');
+  const began = process.threadCpuUsage();
+  const found = problems(text);
+  expect(process.threadCpuUsage(began).user).toBeLessThan(4_000_000);
+  expect(found).toHaveLength(101);
+  expect(found.at(-1)).toBe('cluster.yaml:96: and 19905 more');
+}, 60_000);

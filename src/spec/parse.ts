@@ -21,6 +21,8 @@ import {
 import { clusterSchema, jsonSchema } from './schema.ts';
 import { readSource, type Source } from './source.ts';
 
+const MOST = 100;
+
 /** What messages call the file, and the roles that there are (the registry's unless told). */
 export interface ParseOptions {
   readonly file: string;
@@ -45,7 +47,7 @@ export function parseCluster(text: string, { file, roles = registry }: ParseOpti
 
   const problems = [...mistakes, ...locate(findings(source.value, roles), source, file)];
   const sorted = problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
-  if (sorted.some(({ severity }) => severity === 'error')) throw new SpecError(sorted);
+  if (sorted.some(({ severity }) => severity === 'error')) throw new SpecError(readable(sorted));
   return { cluster: assemble(text, source.value, roles), warnings: sorted };
 }
 
@@ -92,6 +94,14 @@ function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster
     rollout,
     secrets: Object.assign({}, accessSecrets(hosts, access), ...ofRoles),
   };
+}
+
+/** Nobody mends more at once, and a file that is no cluster.yaml at all may be wrong in every line. */
+function readable(problems: readonly Problem[]): readonly Problem[] {
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  const [next] = errors.slice(MOST);
+  if (!next) return problems;
+  return [...errors.slice(0, MOST), { ...next, path: '', message: `and ${errors.length - MOST} more` }];
 }
 
 function locate(found: readonly Finding[], source: Source, file: string): readonly Problem[] {

@@ -1,4 +1,16 @@
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml';
 
 type Path = readonly PropertyKey[];
 
@@ -19,37 +31,41 @@ export interface Source {
   position(offset: number): { readonly line: number; readonly column: number };
 }
 
-/** More would be a text that was made to fill the memory. */
+/** More would be a text that was made to fill the memory, or the stack. */
 const ALIASES = 100;
+const DEPTH = 100;
+/** Characters of what the YAML library says, which quotes the text. */
+const QUOTED = 200;
 
 /** Reads YAML 1.2. Never throws: what is wrong stands in `mistakes`. */
 export function readSource(text: string): Source {
   const lines = new LineCounter();
-  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
+  // Keys that stand twice are looked for below: the library compares each key with each other one.
+  const options = { prettyErrors: false, stringKeys: true, uniqueKeys: false, resolveKnownTags: false };
+  const doc = parseDocument(text, { lineCounter: lines, ...options });
+  const find = finder(doc);
   const source = {
-    offset: (path: Path) => find(doc, path).range?.[0] ?? 0,
+    offset: (path: Path) => find(path).range?.[0] ?? 0,
     position: (offset: number) => {
       const { line, col } = lines.linePos(offset);
       return { line: Math.max(line, 1), column: Math.max(col, 1) };
     },
   };
-  const found = [...doc.errors, ...doc.warnings].map(({ code, message, pos: [offset] }) => ({ code, message, offset }));
-  const doubled = found
-    .filter(({ code }) => code === 'DUPLICATE_KEY')
-    .map(({ offset }) => ({ path: pathOf(doc.contents, offset), offset, message: 'stands twice' }));
   // One fault in the syntax makes the parser stumble over the rest: only the first is worth reading.
-  const [broken] = found.filter(({ code }) => code !== 'DUPLICATE_KEY').toSorted((a, b) => a.offset - b.offset);
+  const [broken] = [...doc.errors, ...doc.warnings].toSorted((a, b) => a.pos[0] - b.pos[0]);
   if (broken) {
-    const message = EXPLAINED[broken.code] ?? `is not valid YAML: ${broken.message}`;
-    return { ...source, mistakes: [...doubled, { path: [], offset: broken.offset, message }] };
+    const message = EXPLAINED[broken.code] ?? `is not valid YAML: ${broken.message.slice(0, QUOTED)}`;
+    return { ...source, mistakes: [{ path: [], offset: broken.pos[0], message }] };
   }
+  const mistakes = mistakesOf(doc.contents);
+  if (mistakes.some(({ message }) => message === DEEP)) return { ...source, mistakes };
   try {
     const value: unknown = doc.toJS({ maxAliasCount: ALIASES });
     JSON.stringify(value); // an alias may stand inside of what it stands for
-    return { ...source, value, mistakes: doubled };
+    return { ...source, value, mistakes };
   } catch {
     const message = `uses an alias inside of itself, or more than ${ALIASES} of them`;
-    return { ...source, mistakes: [...doubled, { path: [], offset: 0, message }] };
+    return { ...source, mistakes: [...mistakes, { path: [], offset: 0, message }] };
   }
 }
 
@@ -74,44 +90,67 @@ export function edited(text: string, edits: readonly Edit[]): string {
 const EXPLAINED: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'is not valid YAML: a tab stands where only spaces may, in the indentation',
   MULTIPLE_DOCS: 'holds more than one YAML document (---); wants one cluster a file',
+  RESOURCE_EXHAUSTION: 'is nested too deeply',
   TAG_RESOLVE_FAILED: 'uses a YAML tag (!…); wants plain values',
 };
 
-/** The node whose position stands for a path. */
-function find(doc: Document.Parsed, path: Path): Node {
-  let found: Node = doc.contents ?? doc.createNode(null);
-  let node: unknown = doc.contents;
-  for (const step of path) {
-    const inside: unknown = isAlias(node) ? node.resolve(doc) : node;
-    if (isMap(inside)) {
-      const pair = inside.items.find(({ key }) => isScalar(key) && key.value === String(step));
-      if (!pair || !isNode(pair.key)) break;
-      found = pair.key;
-      node = pair.value;
-    } else if (isSeq(inside) && typeof step === 'number') {
-      node = inside.items[step];
-      if (!isNode(node)) break;
-      found = node;
-    } else break;
+const DEEP = `is nested more than ${DEPTH} levels deep`;
+
+/** What the library takes and we do not, from the top to the bottom. */
+function mistakesOf(node: unknown, path: Path = []): readonly Mistake[] {
+  const offset = (isNode(node) && node.range?.[0]) || 0;
+  if (path.length > DEPTH) return [{ path: path.slice(0, 3), offset, message: DEEP }];
+  if (isSeq(node)) return node.items.flatMap((item, n) => mistakesOf(item, [...path, n]));
+  if (isMap(node)) {
+    const keys = new Set<string>();
+    return node.items.flatMap(({ key, value }) => {
+      const name = isScalar(key) ? String(key.value) : '';
+      const at = [...path, name];
+      const isDoubled = isScalar(key) && keys.has(name);
+      keys.add(name);
+      return [
+        ...(isDoubled ? [{ path: at, offset: key.range?.[0] ?? offset, message: 'stands twice' }] : []),
+        ...textMistakes(key, at),
+        ...mistakesOf(value, at),
+      ];
+    });
   }
-  return found;
+  return textMistakes(node, path);
 }
 
-/** The path of the key that begins at an offset. */
-function pathOf(node: unknown, offset: number): Path {
-  if (isSeq(node)) {
-    const at = node.items.findIndex((item) => covers(item, offset));
-    return at < 0 ? [] : [at, ...pathOf(node.items[at], offset)];
-  }
-  if (!isMap(node)) return [];
-  for (const { key, value } of node.items) {
-    if (!isScalar(key)) continue;
-    if (key.range?.[0] === offset) return [String(key.value)];
-    if (covers(value, offset)) return [String(key.value), ...pathOf(value, offset)];
-  }
-  return [];
+/** A shell ends a text at a NUL, and half a character has no bytes: what would arrive on a host is something else. */
+function textMistakes(node: unknown, path: Path): readonly Mistake[] {
+  if (!isScalar(node) || typeof node.value !== 'string') return [];
+  const what = node.value.includes('\0') ? 'a NUL byte' : node.value.isWellFormed() ? undefined : 'half a character';
+  return what ? [{ path, offset: node.range?.[0] ?? 0, message: `holds ${what}, which no host can be given` }] : [];
 }
 
-function covers(node: unknown, offset: number): boolean {
-  return isNode(node) && !!node.range && node.range[0] <= offset && offset < node.range[2];
+/** Finds the node whose position stands for a path. */
+function finder(doc: Document.Parsed): (path: Path) => Node {
+  const tables = new WeakMap<YAMLMap, ReadonlyMap<unknown, Pair>>();
+  const pairOf = (map: YAMLMap, key: string) => {
+    const table = tables.get(map) ?? new Map(map.items.toReversed().map((pair) => [valueOf(pair.key), pair]));
+    tables.set(map, table);
+    return table.get(key);
+  };
+  return (path) => {
+    let found: Node = doc.contents ?? doc.createNode(null);
+    let node: unknown = doc.contents;
+    for (const step of path) {
+      const inside: unknown = isAlias(node) ? node.resolve(doc) : node;
+      if (isMap(inside)) {
+        const pair = pairOf(inside, String(step));
+        if (!pair || !isNode(pair.key)) break;
+        found = pair.key;
+        node = pair.value;
+      } else if (isSeq(inside) && typeof step === 'number') {
+        node = inside.items[step];
+        if (!isNode(node)) break;
+        found = node;
+      } else break;
+    }
+    return found;
+  };
 }
+
+const valueOf = (key: unknown) => (isScalar(key) ? key.value : undefined);

@@ -21,6 +21,9 @@ export type SshErrorCode =
   | 'Detached'
   | 'ProtocolError';
 
+/** Characters of what is wrong. */
+const WORDS = 1_000;
+
 /** Why a machine gave no answer: what is wrong, where, and what to do next. */
 export abstract class SshError extends Error {
   abstract readonly code: SshErrorCode;
@@ -30,7 +33,11 @@ export abstract class SshError extends Error {
   readonly log?: string;
 
   constructor(place: Place, what: string, hint: string, { log, cause }: { log?: string; cause?: unknown } = {}) {
-    super(`${place.name} (${place.address}:${place.port}): ${what}`, cause === undefined ? undefined : { cause });
+    // What a host said may be part of it.
+    super(
+      `${place.name} (${place.address}:${place.port}): ${printable(what).slice(0, WORDS)}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.name = new.target.name;
     // A target is a place too, and holds passwords.
     this.place = { name: place.name, address: place.address, port: place.port };

@@ -8,6 +8,8 @@ export interface LinksOptions extends LinkOptions {
   readonly channels: number;
   /** Connections. */
   readonly links: number;
+  /** Milliseconds from asking for a channel to a root shell on it. */
+  readonly opening: number;
 }
 
 /** The connections to one machine, and how many channels are open on each. */
@@ -54,7 +56,7 @@ export class Links {
           this.#next();
         };
         try {
-          const shell = await openRootShell(link, this.#target);
+          const shell = await openRootShell(link, this.#target, this.#options.opening);
           void shell.ended.then(release);
           return shell;
         } catch (error) {

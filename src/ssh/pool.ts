@@ -7,6 +7,7 @@ export type PoolOptions = Partial<HostOptions>;
 
 const DEFAULTS = {
   readyTimeout: 20_000,
+  opening: 30_000,
   keepalive: 5_000,
   idle: 300_000,
   channels: 8, // sshd's MaxSessions is 10 unless told

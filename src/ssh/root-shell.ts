@@ -14,20 +14,24 @@ export interface Sinks {
   readonly err: (chunk: Buffer) => void;
 }
 
-const OPENING = 30_000;
-
 /**
  * A POSIX shell as root that waits for programs on its stdin: from here on, each costs a single round trip.
+ * `opening`: milliseconds that it may take.
  * Rejects with SudoRefused, AuthenticationFailed, LinkLost, Unreachable, or ChannelRefused where the link is full.
  */
-export async function openRootShell(link: Link, target: Target): Promise<RootShell> {
+export async function openRootShell(link: Link, target: Target, opening: number): Promise<RootShell> {
+  const late = new Unreachable(target, `gave no shell within ${opening / 1000} s`);
+  const deadline = AbortSignal.timeout(opening);
   const nonce = randomBytes(8).toString('hex');
   const ready = `fw-${nonce}-ready\n`;
   const prompt = `fw-${nonce}-password:`;
   // Any login shell takes this: no newline, no `!`, one pair of quotes. The rest comes by stdin, out of sight of `ps`.
   const wait = `/bin/sh -c 'echo ${ready.trim()} >&2; while read -r n; do eval "$(head -c $n)"; done'`;
   const asRoot = target.user === 'root' ? wait : `sudo -S -p '${prompt}' -- ${wait}`;
-  const shell = await link.exec(asRoot, (channel) => new RootShell(channel, link));
+  const channel = link.exec(asRoot, (opened) => new RootShell(opened, link));
+  const shell = await unlessAborted(channel, deadline).catch((error: unknown) => {
+    throw deadline.aborted ? late : error;
+  });
   let said = '';
   let answered = false;
   return new Promise((resolve, reject) => {
@@ -36,7 +40,7 @@ export async function openRootShell(link: Link, target: Target): Promise<RootShe
       reject(error);
       shell.destroy();
     };
-    const timer = setTimeout(() => give(new Unreachable(target, `gave no shell within ${OPENING / 1000} s`)), OPENING);
+    const timer = setTimeout(() => give(late), opening);
     shell.attach({
       out: () => {},
       err: (chunk) => {

@@ -368,6 +368,7 @@ describe('texts', () => {
 
   it('of machines cannot steer the terminal', () => {
     expect(printable('ok\u001b]0;title\u0007\u001b[31mred\u0000\ttab')).toBe('okred\\x00\ttab');
+    expect(printable('a\u202eb\u2028\u0085')).toBe('a\\u202eb\\u2028\\x85');
   });
 
   it('stand in columns', () => {

@@ -1,10 +1,14 @@
 import * as z from 'zod';
 import { duration } from '../duration.ts';
 import { placement } from '../placement.ts';
-import { Environment, NAME, NAME_WANTED, Value } from '../value.ts';
+import { Environment, Image, Name, Value } from '../value.ts';
 
 const port = z.int().min(1).max(65535);
-const absolute = z.string().regex(/^\/[\w@%+=:./-]*$/, 'wants an absolute path of letters, digits and @ % + = : . _ -');
+const absolute = z
+  .string()
+  .regex(/^\/[\w@%+=:./-]*$/, 'wants an absolute path of letters, digits and @ % + = : . _ -')
+  // On the host it lies in a folder of the service, which it must not leave.
+  .refine((path) => !path.split('/').includes('..'), 'wants a path without ..');
 
 const PORT = 'wants a port such as 8080, "80:8080" (host:container), "127.0.0.1:80:8080" or "53:53/udp"';
 
@@ -69,10 +73,7 @@ const OWN =
 
 const Service = z
   .strictObject({
-    image: z
-      .string()
-      .regex(/^[\w.:/@-]+$/, 'wants an image such as redis:8.2')
-      .describe('The image. One that a host has already is not pulled again: give a tag that does not move.'),
+    image: Image.describe('The image. One that a host has already is not pulled again: give a tag that does not move.'),
     command: z.array(z.string()).default([]).describe("What to run, word by word. Missing: the image's own."),
     entrypoint: z.string().min(1).optional().describe("A program to run in place of the image's entry point."),
     env: Environment.describe(
@@ -140,7 +141,7 @@ const Service = z
 export type Service = z.infer<typeof Service>;
 
 export const Config = z
-  .record(z.string().regex(NAME, NAME_WANTED), Service)
+  .record(Name, Service)
   .describe(
     'Containers of your own, by the name of the service, which is also its DNS name. They are rolled out in this order.',
   );

@@ -381,6 +381,8 @@ describe('a section is refused', () => {
     ['a variable of Farweave’s', { env: { FARWEAVE_HOST: 'x' } }],
     ['a relative path inside', { files: { 'etc/x': 'x' } }],
     ['a comma in a path, which would be an option of the mount', { volumes: { '/a,readonly': 'x' } }],
+    ['a file above the folder that it is put in', { files: { '/../../../cron.d/x': 'x' } }],
+    ['an option of Docker for an image', { image: '--privileged' }],
     ['a folder above', { volumes: { '/a': '../x' } }],
     ['a port of words', { ports: ['http'] }],
     ['a secret by nothing', { env: { A: {} } }],

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { versionOf } from '../container.ts';
 import { type Context, hostNames } from '../role.ts';
+import { Image } from '../value.ts';
 import { Backups } from './backups.ts';
 import { MOST_VOTERS } from './health.ts';
 import { memberName } from './member.ts';
@@ -14,11 +15,9 @@ export const Config = z
       .regex(/^[A-Za-z][\w-]*$/, 'wants letters, digits, _ and -')
       .default('rs0')
       .describe('Name of the replica set.'),
-    image: z
-      .string()
-      .min(1)
-      .default('mongo:8.0.17')
-      .describe('Image of MongoDB 4.4 to 8. Processors without AVX need mongo:4.4.29.'),
+    image: Image.default('mongo:8.0.17').describe(
+      'Image of MongoDB 4.4 to 8. Processors without AVX need mongo:4.4.29.',
+    ),
     version: z
       .string()
       .regex(/^\d+\.\d+/, 'wants a version such as 8.0')

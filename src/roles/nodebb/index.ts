@@ -8,6 +8,7 @@ import { address, SLOTS } from '../network.ts';
 import { minority } from '../operation.ts';
 import { type Context, hostNames, type Problem, type Role } from '../role.ts';
 import { SecretReference } from '../secret.ts';
+import { Image } from '../value.ts';
 import { ADMIN_PASSWORD, database, setup } from './database.ts';
 import { erased } from './erase.ts';
 import { DATABASE_PASSWORD, type Forum, FRONT, frontOf, NAME, SECRET, traits } from './forum.ts';
@@ -26,7 +27,7 @@ const Admin = z.strictObject({
 const Config = z
   .strictObject({
     hosts: hostNames,
-    image: z.string().min(1).default('ghcr.io/nodebb/nodebb:4.11.2').describe('Image of NodeBB 1.4 to 4.'),
+    image: Image.default('ghcr.io/nodebb/nodebb:4.11.2').describe('Image of NodeBB 1.4 to 4.'),
     version: z
       .string()
       .regex(/^\d+\.\d+/, 'wants a version such as 4.11')

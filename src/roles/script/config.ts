@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { duration } from '../duration.ts';
 import { placement } from '../placement.ts';
-import { Environment, NAME, NAME_WANTED } from '../value.ts';
+import { Environment, Name } from '../value.ts';
 
 const shell = z.string().min(1).max(32_768);
 
@@ -53,7 +53,7 @@ const Script = z
 export type Script = z.infer<typeof Script>;
 
 export const Config = z
-  .record(z.string().regex(NAME, NAME_WANTED), Script)
+  .record(Name, Script)
   .describe('States of hosts in shell, for what no role does. They are brought about in this order.');
 
 export type Config = z.infer<typeof Config>;

@@ -2,10 +2,10 @@ import * as z from 'zod';
 import type { HostSpec } from '../../plan/plan.ts';
 import { holds, script, sh, writing } from '../../ssh/command.ts';
 import { MESH_INTERFACE, meshAddress } from '../network.ts';
-import { no, operation, yes } from '../operation.ts';
+import { no, operation, unknown, yes } from '../operation.ts';
 import { installed, installing, judgeInstalled, purgingAdded } from '../system/packages.ts';
 import { judgeAmiss } from '../system/services.ts';
-import { KEY, Mesh, PUBLIC_KEY, tunnel } from './tunnel.ts';
+import { isKey, KEY, Mesh, PUBLIC_KEY, tunnel } from './tunnel.ts';
 
 const NAME = 'wireguard.install';
 const PACKAGES = ['wireguard-tools', 'tcpdump'];
@@ -32,7 +32,8 @@ export const key = operation('wireguard.key', z.object({}), {
   probe: () => sh`if [ -s ${KEY} ] && command -v wg > /dev/null; then wg pubkey < ${KEY} 2>/dev/null || :; fi`,
   judge: ({ stdout }) => {
     const publicKey = stdout.trim();
-    return publicKey === '' ? no('no key', 'a key of its own') : yes({ [PUBLIC_KEY]: publicKey });
+    if (publicKey === '') return no('no key', 'a key of its own');
+    return isKey(publicKey) ? yes({ [PUBLIC_KEY]: publicKey }) : unknown('wg pubkey says what is no key');
   },
   apply: () => ({
     ...script(

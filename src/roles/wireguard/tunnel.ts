@@ -5,6 +5,12 @@ import { MESH_INTERFACE, meshAddress, networkArgs, subnet } from '../network.ts'
 /** The fact that holds a host's public key. */
 export const PUBLIC_KEY = 'wireguard.publicKey';
 
+/**
+ * Whether it is a key and nothing else. It comes from a host and stands in the configuration of all others, which
+ * wg-quick takes commands from: a host that somebody else rules must not write lines of its own there.
+ */
+export const isKey = (publicKey: string) => /^[A-Za-z0-9+/]{1,64}={0,2}$/.test(publicKey);
+
 /** On the host, readable by root alone. */
 export const KEY = `/etc/wireguard/${MESH_INTERFACE}.key`;
 
@@ -33,7 +39,7 @@ export function peersOf(host: HostSpec, { network, hosts }: Mesh, keys: Readonly
   return Object.entries(hosts)
     .flatMap(([name, { index, address }]) => {
       const publicKey = keys[name];
-      return name === host.name || !publicKey ? [] : [{ name, index, address, publicKey }];
+      return name === host.name || !publicKey || !isKey(publicKey) ? [] : [{ name, index, address, publicKey }];
     })
     .toSorted((one, other) => one.index - other.index)
     .map(({ index, ...peer }) => ({

@@ -70,6 +70,21 @@ describe('wireguard.key', () => {
     expect(key.judge(said(''), host, {}, {})).toMatchObject({ is: 'no' });
   });
 
+  test.each([
+    ['more than one line', 'k0=\nPostUp = reboot\n'],
+    ['a comment', 'k0= # x'],
+    ['what no key is made of', '[Interface]'],
+    ['too much', 'k'.repeat(300)],
+  ])('of %s is no key: it would stand in the configuration of every other host', (_, stdout) => {
+    expect(key.judge(said(stdout), host, {}, {})).toMatchObject({ is: 'unknown' });
+  });
+
+  test('that came from an older worker, and is none, makes no peer', () => {
+    const told = { ...keys, vm1: 'k1=\nPostUp = reboot' };
+    expect(peersOf(host, mesh, told).map(({ name }) => name)).toEqual(['vm2']);
+    expect(tunnel(host, mesh, told).file).not.toContain('reboot');
+  });
+
   test('is readable by root alone from the moment it is written', () => {
     const { text, saves } = applied(key, host, {});
     expect(text).toContain('( umask 077; wg genkey > /etc/wireguard/fw0.key.farweave-new )');
