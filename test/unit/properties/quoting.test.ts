@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import * as before from '../../../src/activities/before.ts';
 import { compilePlan } from '../../../src/plan/compile.ts';
 import type { HostSpec, Plan } from '../../../src/plan/plan.ts';
 import { roles } from '../../../src/roles/index.ts';
 import { tables, undoing } from '../../../src/roles/operation.ts';
 import type { Command } from '../../../src/ssh/command.ts';
-import * as receipts from '../../../src/ssh/receipt.ts';
+import { inOrder } from '../../../src/ssh/lane.ts';
 import { commandsOf } from '../../applied.ts';
 import { CANARY, hostile, runs } from '../../properties/hostile.ts';
 import { type Planted, planted } from '../../properties/slots.ts';
@@ -36,13 +35,17 @@ function callsOn(target: HostSpec, plan: Plan, found: string): readonly Call[] {
     const commands = commandsOf(operation, target, args, needed);
     if (!('apply' in operation)) return { operation: name, commands };
     const verdict = { is: 'no', now: found, wanted: found } as const;
-    const change = before.noting(
-      `run/${name}`,
-      { generation: 1, verdict },
-      operation.apply(target, args, verdict, needed),
-    );
-    const way = undoing(operation, target, args) && { args: JSON.stringify(args), undo: 'x' };
-    return { operation: name, commands: [...commands, receipts.leave(`run/${name}`, change, way)] };
+    const script = operation.apply(target, args, verdict, needed);
+    const undo = undoing(operation, target, args);
+    const change = { script, ...(undo && { undoing: { args: JSON.stringify(args), undo: 'x' } }) };
+    const heard = { exitCode: 0, stdout: found, stderr: found };
+    const guard = { probe: commands[0]!, heard };
+    const step = { stage: `01-${name}`, generation: 1 };
+    const jobs = [
+      inOrder('run', 'ab'.repeat(16), [{ ...step, change }]),
+      inOrder('run', 'ab'.repeat(16), [{ ...step, guard }]),
+    ];
+    return { operation: name, commands: [...commands, ...jobs] };
   });
 }
 
