@@ -18,6 +18,22 @@ export interface Step {
   readonly generation: number;
   /** Milliseconds for this step. */
   readonly timeout: number;
+  /** Keys of arguments that are null here, and are asked for. */
+  readonly lent?: Readonly<Record<string, string>>;
+}
+
+/** A workflow that is asked for what is too large to stand in every history. */
+export interface Lender {
+  readonly workflowId: string;
+  readonly runId: string;
+  /** Name of the query, whose one argument is a key. */
+  readonly query: string;
+}
+
+export interface Borrowed {
+  readonly from: Lender;
+  /** Fact → key of its table. What stands in the task's own facts is newer. */
+  readonly facts: Readonly<Record<string, string>>;
 }
 
 /** Who rolls out: what the marker on each host is compared with, and says of hosts that are claimed. */
@@ -46,6 +62,8 @@ export interface Task {
   readonly sealed: Sealed;
   /** Missing, in older rollouts and in what only looks: then nobody asks whose the host is. */
   readonly owner?: Owner;
+  /** Facts and arguments that are to be asked for first. */
+  readonly borrows?: Borrowed;
 }
 
 /** What became of one step. `changed` also when an earlier attempt of this rollout made the change. */

@@ -5,6 +5,7 @@ import type { Role } from '../roles/role.ts';
 import type { Connect } from '../ssh/host.ts';
 import { askWorkflow } from './ask-workflow.ts';
 import { createAwait } from './await-hosts.ts';
+import { createBorrow } from './borrow.ts';
 import type {
   Activity,
   AskWindows,
@@ -51,19 +52,21 @@ export function createActivities({
   );
   const tools = { connect, open: createSecrets(vault, entries), heard: new Heard() };
   const perform = createPerformer(tools, operations);
+  const borrowing = createBorrow();
+  const [converge, undo] = [borrowing(perform.converge), borrowing(perform.undo)];
   const changes = createPlanChange(roles);
   const own = [...operations.keys()].flatMap((name) => [
-    [name, perform.converge],
-    [`${name}.undo`, perform.undo],
-    [withdrawalOf(name), perform.converge],
+    [name, converge],
+    [`${name}.undo`, undo],
+    [withdrawalOf(name), converge],
   ]);
   return {
     ...Object.fromEntries(own),
-    [OTHERS]: perform.converge,
-    [RELEASED]: perform.converge,
-    'host.survey': perform.survey,
-    'host.converge': perform.converge,
-    'host.gate': perform.gate,
+    [OTHERS]: converge,
+    [RELEASED]: converge,
+    'host.survey': borrowing(perform.survey),
+    'host.converge': converge,
+    'host.gate': borrowing(perform.gate),
     'host.settle': perform.settle,
     'host.recall': createRecall(tools),
     'hosts.await': createAwait(tools),

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { dataConverter } from '../wire/compact.ts';
 import { TASK_QUEUE } from '../workflows/contract.ts';
 import { revived, up } from './dev/embedded.ts';
 import { stateFolder } from './dev/state.ts';
@@ -61,7 +62,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Farweave> {
   if (named && needsWorker) await requireWorker(connection, { namespace, taskQueue }, server.connection.address ?? '');
   const ui = env['FARWEAVE_UI'] || server.ui;
   return {
-    client: new Client({ connection, namespace }),
+    client: new Client({ connection, namespace, dataConverter }),
     namespace,
     taskQueue,
     ...(ui && { ui: ui.replace(/\/+$/, '') }),

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { type NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
 import { createActivities, type Dependencies } from '../activities/index.ts';
+import { dataConverter } from '../wire/compact.ts';
 import { TASK_QUEUE } from '../workflows/contract.ts';
 
 export interface WorkerOptions extends Dependencies {
@@ -28,6 +29,7 @@ export async function createWorker({
     namespace,
     taskQueue,
     identity,
+    dataConverter,
     workflowBundle,
     activities: createActivities(dependencies),
     maxConcurrentActivityTaskExecutions: concurrency,

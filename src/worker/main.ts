@@ -2,7 +2,7 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { openVault } from '../activities/vault.ts';
 import { roles } from '../roles/index.ts';
 import { createPool } from '../ssh/pool.ts';
-import { bundleWorkflows } from './bundle.ts';
+import { bundleApart } from './bundle.ts';
 import { loadConfig } from './config.ts';
 import { createWorker } from './create.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
@@ -15,7 +15,7 @@ async function run(): Promise<void> {
   const pool = createPool();
   try {
     await registerSearchAttributes(connection, namespace);
-    const [vault, workflowBundle] = await Promise.all([openVault(state), bundleWorkflows()]);
+    const [vault, workflowBundle] = await Promise.all([openVault(state), bundleApart()]);
     const { connect } = pool;
     const worker = await createWorker({
       connection,

@@ -1,9 +1,10 @@
 import type { Result } from '../activities/contract.ts';
-import type { Facts, OnFailure, Plan, Stage } from '../plan/plan.ts';
+import { type Facts, HOST_KEY, type OnFailure, type Plan, type Stage } from '../plan/plan.ts';
 import { type Failed, problemOf } from './activity.ts';
 import { Attendance, PARKING, STOPPING } from './attendance.ts';
+import { Book } from './book.ts';
 import type { Ledger, StepState } from './contract.ts';
-import { fromPlaces, PerStep, toPlaces } from './per-step.ts';
+import { fromPlaces, PerStep } from './per-step.ts';
 
 interface FailingPolicy {
   readonly onFailure: OnFailure;
@@ -18,22 +19,16 @@ export class Account extends Attendance {
   facts: Facts;
   /** What was known before. */
   readonly known: Facts;
-  readonly #settled: PerStep<true>;
+  readonly #book: Book;
   readonly #before = new PerStep<true>(); // what the first survey said yes to
   #isFirst = true;
-  readonly #touched: PerStep<true>;
-  readonly #steps: PerStep<StepState>;
-  readonly #generations: PerStep<number>;
   readonly #dirty: Set<string>;
 
   constructor(ledger: Ledger, dirty: readonly string[] = []) {
     super(ledger);
     this.facts = ledger.facts;
     this.known = ledger.facts;
-    this.#settled = new PerStep(fromPlaces(ledger.settled));
-    this.#touched = new PerStep(fromPlaces(ledger.touched));
-    this.#steps = new PerStep(ledger.steps);
-    this.#generations = new PerStep(ledger.generations);
+    this.#book = new Book(ledger);
     this.#dirty = new Set(dirty);
   }
 
@@ -45,7 +40,7 @@ export class Account extends Attendance {
   }
 
   saidYes(host: string, { id }: Stage): boolean {
-    return this.#settled.get(id, host) === true;
+    return this.#book.settled.get(id, host) === true;
   }
 
   /** Before this rollout had changed anything. */
@@ -54,7 +49,7 @@ export class Account extends Attendance {
   }
 
   stateOf(host: string, { id }: Stage): StepState | undefined {
-    return this.#steps.get(id, host);
+    return this.#book.states.get(id, host);
   }
 
   /** Hosts on which something may have changed since the survey. */
@@ -64,30 +59,30 @@ export class Account extends Attendance {
 
   /** How many steps have changed something. */
   get changed(): number {
-    return [...this.#steps].filter(([, , state]) => state === 'done').length;
+    return this.#book.changed;
   }
 
   wasTouched(host: string, { id }: Pick<Stage, 'id'>): boolean {
-    return this.#touched.get(id, host) === true;
+    return this.#book.touched.get(id, host) === true;
   }
 
   generationOf(host: string, { id }: Pick<Stage, 'id'>): number {
-    return this.#generations.get(id, host) ?? 0;
+    return this.#book.generations.get(id, host) ?? 0;
   }
 
   settle(host: string, { id }: Stage): void {
-    this.#settled.set(id, host, true);
+    this.#book.settled.set(id, host, true);
   }
 
   mark(host: string, { id }: Stage, state: StepState): void {
-    this.#steps.set(id, host, state);
+    this.#book.states.set(id, host, state);
   }
 
   /** On the undo list before they run: a step that fails half-way, or whose worker dies, must be undone too. */
   begin(host: string, stages: readonly Stage[]): void {
     for (const stage of stages) {
       this.mark(host, stage, 'provisioning');
-      if (stage.kind === 'change') this.#touched.set(stage.id, host, true);
+      if (stage.kind === 'change') this.#book.touched.set(stage.id, host, true);
     }
   }
 
@@ -97,7 +92,7 @@ export class Account extends Attendance {
       this.left.push(...left.map((what) => `${host}: ${what}`));
       this.mark(host, stage, changed ? 'done' : 'unchanged');
       if (changed) this.#dirty.add(host);
-      else this.#touched.delete(stage.id, host); // it was so before this rollout: not ours to undo
+      else this.#book.touched.delete(stage.id, host); // it was so before this rollout: not ours to undo
       this.publish(host, facts);
     }
   }
@@ -106,13 +101,13 @@ export class Account extends Attendance {
   takeOff(host: string, stages: readonly Stage[]): void {
     for (const stage of stages) {
       this.mark(host, stage, 'queued');
-      this.#touched.delete(stage.id, host);
+      this.#book.touched.delete(stage.id, host);
     }
   }
 
   /** What ran for this step has ended for good: the next attempt is a new one. */
   raise(host: string, stage: Pick<Stage, 'id'>): void {
-    this.#generations.set(stage.id, host, this.generationOf(host, stage) + 1);
+    this.#book.generations.set(stage.id, host, this.generationOf(host, stage) + 1);
   }
 
   /** A failure for good. Parks the host where that is the rule and the others can go on (not `alone`); otherwise stops all. */
@@ -147,7 +142,7 @@ export class Account extends Attendance {
   doubt(stages: readonly Stage[], known: Facts): void {
     const isNews = (fact: string) =>
       Object.entries(this.facts[fact] ?? {}).some(([host, value]) => known[fact]?.[host] !== value);
-    for (const stage of stages) if (stage.needs.some(isNews)) this.#settled.delete(stage.id);
+    for (const stage of stages) if (stage.needs.some(isNews)) this.#book.settled.delete(stage.id);
   }
 
   publish(host: string, facts: Readonly<Record<string, string>> = {}): void {
@@ -162,9 +157,9 @@ export class Account extends Attendance {
     const isMeant = (host: string) => hosts?.has(host) ?? !this.skipped.has(host);
     const back = this.takeBack(isMeant);
     const open: readonly StepState[] = ['failed', 'parked', 'provisioning'];
-    for (const [stage, host, state] of this.#steps)
+    for (const [stage, host, state] of this.#book.states)
       if (isMeant(host) && (open.includes(state) || (state === 'skipped' && back.has(host))))
-        this.#steps.delete(stage, host);
+        this.#book.states.delete(stage, host);
     return back.size > 0;
   }
 
@@ -175,21 +170,19 @@ export class Account extends Attendance {
   beginAgain(): void {
     this.#isFirst = false;
     const ended: readonly StepState[] = ['done', 'unchanged', 'undone'];
-    for (const [stage, host, state] of this.#steps) {
-      this.#steps.delete(stage, host);
+    for (const [stage, host, state] of this.#book.states) {
+      this.#book.states.delete(stage, host);
       if (ended.includes(state)) this.raise(host, { id: stage });
     }
-    for (const [stage] of this.#settled) this.#settled.delete(stage);
+    for (const [stage] of this.#book.settled) this.#book.settled.delete(stage);
   }
 
   /** Takes over what a site has come to. */
-  add({ facts, settled, touched, parked, steps, generations, problems, stopped, left = [] }: Ledger): void {
-    this.#settled.add(fromPlaces(settled));
+  add(ledger: Partial<Ledger>): void {
+    const { facts = {}, settled = {}, touched = {}, parked = [], problems = [], stopped, left = [] } = ledger;
+    this.#book.add(ledger);
     if (this.#isFirst) this.#before.add(fromPlaces(settled));
-    this.#touched.add(fromPlaces(touched));
     for (const host of Object.values(touched).flat()) this.#dirty.add(host);
-    this.#steps.add(steps);
-    this.#generations.add(generations);
     for (const host of parked) this.parked.add(host);
     for (const [fact, table] of Object.entries(facts)) this.#learn(fact, table);
     this.problems.push(...problems);
@@ -197,16 +190,25 @@ export class Account extends Attendance {
     this.stopped ??= stopped;
   }
 
+  /** What a site begins with. Of `facts` it has told how much the site needs to know; every host is known by its key. */
+  part(hosts: ReadonlySet<string>, stages: readonly Stage[], facts: Facts): Ledger {
+    const known = this.facts[HOST_KEY] ?? {};
+    const keys = [...hosts].flatMap((host) => (known[host] === undefined ? [] : [[host, known[host]] as const]));
+    return {
+      ...this.#book.part(hosts, stages),
+      facts: { ...facts, ...(keys.length > 0 && { [HOST_KEY]: Object.fromEntries(keys) }) },
+      parked: [...this.parked].filter((host) => hosts.has(host)),
+      problems: [],
+    };
+  }
+
   toJSON(): Ledger {
-    const { facts, stopped, left } = this;
+    const { facts, stopped, left, problems } = this;
     return {
       facts,
-      settled: toPlaces(this.#settled),
-      touched: toPlaces(this.#touched),
+      ...this.#book.toJSON(),
       parked: [...this.parked],
-      steps: this.#steps.toRecord(),
-      generations: this.#generations.toRecord(),
-      problems: this.problems,
+      problems,
       ...(stopped !== undefined && { stopped }),
       ...(left.length > 0 && { left }),
     };

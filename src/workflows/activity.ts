@@ -11,14 +11,18 @@ import type { FailureDetail, Recalled, Result, Settle, SurveyResult, Task } from
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import type { PlacedStage, Problem, SiteInput } from './contract.ts';
+import { borrowing } from './lending.ts';
 
 /** What a step is asked of. */
-export type Ground = Pick<SiteInput, 'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed' | 'owner'>;
+export type Ground = Pick<
+  SiteInput,
+  'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed' | 'owner' | 'absent' | 'lends'
+>;
 
 /** A stage, or the gate of one. */
 export type Asked = Pick<
   PlacedStage,
-  'id' | 'operation' | 'args' | 'secrets' | 'needs' | 'timeout' | 'place' | 'scope' | 'kind' | 'title'
+  'id' | 'operation' | 'args' | 'lent' | 'secrets' | 'needs' | 'timeout' | 'place' | 'scope' | 'kind' | 'title'
 >;
 
 /** What a rollout leaves on a host when it has ended. */
@@ -79,10 +83,10 @@ export const recalled = (ground: Ground, account: Account, host: HostSpec, copy:
 
 function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
   const { cluster, revision, rollout, fence, sealed, owner } = ground;
-  const needs = new Set(stages.flatMap((stage) => stage.needs));
   // A check of all together must hold without those that are parked: to it, their facts are empty.
   const isCheck = stages.length > 0 && stages.every((stage) => stage.kind === 'check');
-  const known = isCheck ? leavingOut(account.parked, account.facts) : account.facts;
+  const absent = isCheck ? new Set([...account.parked, ...(ground.absent ?? [])]) : new Set<string>();
+  const { facts, borrows } = borrowing(ground, account, host.name, stages);
   const names = new Set([...Object.values(host.access), ...stages.flatMap((stage) => stage.secrets), DIGEST_KEY]);
   const generation = (stage: Asked) => account.generationOf(host.name, stage);
   return {
@@ -96,10 +100,12 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
       args: stage.args,
       generation: generation(stage),
       timeout: stage.timeout,
+      ...(stage.lent && { lent: stage.lent }),
     })),
-    facts: { ...keyOf(host, account.facts), ...pick(known, needs) },
+    facts: { ...keyOf(host, account.facts), ...leavingOut(absent, facts) },
     sealed: pick(sealed, names),
     ...(owner && { owner }),
+    ...(borrows && { borrows }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal } from '@temporalio/workflow';
-import type { Finding, Owner, Sealed } from '../activities/contract.ts';
+import type { Finding, Lender, Owner, Sealed } from '../activities/contract.ts';
 import type { Facts, HostSpec, OnFailure, Plan, Policy, Stage, Window } from '../plan/plan.ts';
 
 import { rolloutId } from './names.ts';
@@ -155,9 +155,22 @@ export interface SiteInput {
   readonly paused: boolean;
   /** When work may begin, by site; one without is open always. */
   readonly windows?: Readonly<Record<string, Window>>;
+  /** Hosts elsewhere that are parked: a check of all together must hold without them. */
+  readonly absent?: readonly string[];
+  /** Where the large tables are of which the ledger has only what these hosts have published, and their keys by fact. */
+  readonly lends?: { readonly from: Lender; readonly facts: Readonly<Record<string, string>> };
 }
 
-export type PlacedStage = Stage & { readonly place: number };
+/** `lent`: keys of arguments that are null in `args`, since they are too large to be told to every step. */
+export type PlacedStage = Stage & { readonly place: number; readonly lent?: Readonly<Record<string, string>> };
+
+/** What became of a stage that was taken back on the hosts of a site. */
+export interface Undone extends Pick<Ledger, 'steps' | 'generations'> {
+  /** What could not be taken back, a line each. */
+  readonly left: readonly string[];
+  /** Hosts that do not answer. */
+  readonly gone: readonly string[];
+}
 
 // ---- look:<name>:<request> ----
 

@@ -99,7 +99,8 @@ export class Hosts {
   /** A gate that stays shut stops the rollout whatever the policy: the next hosts may be the last that still work. */
   async #passGate(host: HostSpec, stage: PlacedStage, gate: Gate): Promise<void> {
     const { operation, args, secrets, timeout = stage.timeout } = gate;
-    const step = { ...stage, operation, args, secrets, timeout, id: `${stage.id}.gate` };
+    const { lent: _, ...own } = stage; // its arguments are others
+    const step = { ...own, operation, args, secrets, timeout, id: `${stage.id}.gate` };
     const call = { host, type: 'host.gate', stages: [step], does: `wait for ${operation}`, id: `${operation} (gate)` };
     try {
       await converged(this.#input, this.account, call);

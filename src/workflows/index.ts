@@ -3,4 +3,4 @@ export { drift, driftPart } from './drift.ts';
 export { look } from './look.ts';
 export { recall } from './recall.ts';
 export { rollout } from './rollout.ts';
-export { site, survey } from './site.ts';
+export { parting, site, survey, undoing } from './site.ts';

@@ -4,6 +4,7 @@ export type Record2<Value> = Readonly<Record<string, Readonly<Record<string, Val
 /** A value for each step, that is for a stage on a host. */
 export class PerStep<Value> {
   readonly #stages = new Map<string, Map<string, Value>>();
+  readonly #counts = new Map<Value, number>();
 
   constructor(from: Record2<Value> = {}) {
     this.add(from);
@@ -15,12 +16,29 @@ export class PerStep<Value> {
 
   set(stage: string, host: string, value: Value): void {
     const hosts = this.#stages.get(stage) ?? new Map<string, Value>();
+    this.#recount(hosts.get(host), value);
     this.#stages.set(stage, hosts.set(host, value));
   }
 
   delete(stage: string, host?: string): void {
-    if (host === undefined) this.#stages.delete(stage);
-    else this.#stages.get(stage)?.delete(host);
+    const hosts = this.#stages.get(stage);
+    if (host === undefined) {
+      for (const value of hosts?.values() ?? []) this.#recount(value, undefined);
+      this.#stages.delete(stage);
+    } else {
+      this.#recount(hosts?.get(host), undefined);
+      hosts?.delete(host);
+    }
+  }
+
+  /** How many steps have this value. Kept, since it is asked for at every step. */
+  count(value: Value): number {
+    return this.#counts.get(value) ?? 0;
+  }
+
+  #recount(before: Value | undefined, after: Value | undefined): void {
+    if (before !== undefined) this.#counts.set(before, this.count(before) - 1);
+    if (after !== undefined) this.#counts.set(after, this.count(after) + 1);
   }
 
   add(more: Record2<Value>): void {
@@ -30,6 +48,19 @@ export class PerStep<Value> {
 
   *[Symbol.iterator](): Generator<readonly [stage: string, host: string, value: Value]> {
     for (const [stage, hosts] of this.#stages) for (const [host, value] of hosts) yield [stage, host, value];
+  }
+
+  /** Of some stages, in their order, and some hosts. */
+  part(stages: readonly string[], hosts: ReadonlySet<string>): PerStep<Value> {
+    const some = new PerStep<Value>();
+    for (const stage of stages) {
+      const all = this.#stages.get(stage);
+      for (const host of all ? hosts : []) {
+        const value = all?.get(host);
+        if (value !== undefined) some.set(stage, host, value);
+      }
+    }
+    return some;
   }
 
   toRecord(): Record2<Value> {

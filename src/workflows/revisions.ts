@@ -5,9 +5,12 @@ type Plans = Kept['plans'];
 
 /** Revisions that are remembered, most of them without their plan. */
 const REMEMBERED = 20;
-/** Plans that are kept, and how much they may hold together with one that waits: a message of more than 256 KiB is warned of. */
+/**
+ * Plans that are kept, and how much they may hold together with one that waits, in characters of JSON. Large messages travel
+ * gzipped, a plan in about a sixth: there is room for two of a thousand hosts, so that one can be gone back to.
+ */
 const PLANS = 5;
-const BYTES = 120_000;
+const BYTES = 500_000;
 
 /** With a revision that has begun. The newest plan is kept whatever its size; older ones as far as there is room. */
 export function withRevision(

@@ -8,7 +8,7 @@ import { partingOf } from './copy.ts';
 import { blank, factsOf } from './ledger.ts';
 import { explain } from './report.ts';
 import { Sites } from './sites.ts';
-import { runSpanning } from './spanning.ts';
+import { runAcross } from './spanning.ts';
 import { settle, undo } from './undo.ts';
 import { type Course, runInWaves } from './waves.ts';
 
@@ -60,7 +60,7 @@ async function carryOut(course: Course, left: string[]): Promise<Outcome['state'
     account.doubt(stages, account.known);
     if (account.stopped === undefined) {
       if (scope === 'site') await runInWaves(course, n, stages);
-      else await runSpanning(course, stages);
+      else await runAcross(course, n, stages);
     }
     await giveUp(course, left);
     if (account.stopped === undefined) n++;
@@ -100,7 +100,7 @@ async function giveUp({ input, account, sites, bulletin, conduct }: Course, left
   const hosts = input.plan.hosts.filter(({ name }) => given.has(name));
   bulletin.become('rolling', `takes back what was changed on ${[...given].join(', ')}`);
   await CancellationScope.nonCancellable(async () =>
-    left.push(...(await undo(sites.input(sites.stages(), '', hosts), account))),
+    left.push(...(await undo(sites.input(sites.stages(), '', hosts), account, sites))),
   );
 }
 
@@ -117,9 +117,9 @@ async function end(state: Outcome['state'], course: Course, leftBefore: readonly
   const { changed } = account;
   if (state === 'undone') {
     bulletin.become('undoing', 'undo');
-    left = [...left, ...(await undo(whole, account))];
+    left = [...left, ...(await undo(whole, account, sites))];
   }
-  await settle(whole, account, partingOf(input, account, { state, left }));
+  await settle(whole, account, sites, partingOf(input, account, { state, left }));
   account.parkRest(whole.stages);
   const { problems, facts } = account;
   const leaving = new Set(input.plan.hosts.filter((host) => host.leaving).map(({ name }) => name));

@@ -1,8 +1,9 @@
 import { workflowInfo } from '@temporalio/workflow';
-import { DIGEST_KEY, HOST_KEY, type HostSpec, type Plan, type Stage } from '../plan/plan.ts';
+import { DIGEST_KEY, type HostSpec, type Plan, type Stage } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import { fenceFrom } from './activity.ts';
-import type { Ledger, PlacedStage, RolloutInput, SiteInput } from './contract.ts';
+import type { PlacedStage, RolloutInput, SiteInput } from './contract.ts';
+import type { Lending } from './lending.ts';
 
 interface Part {
   readonly stages: readonly PlacedStage[];
@@ -10,15 +11,18 @@ interface Part {
   readonly site: string;
   readonly paused: boolean;
   readonly since: Date;
+  readonly lending: Lending;
 }
 
 /** What some hosts have to do with some stages, with all that they need to know for it and no more: it stands in histories. */
 export function inputFor({ plan, revision, sealed, owner }: RolloutInput, account: Account, part: Part): SiteInput {
-  const { hosts, site, paused, since } = part;
+  const { hosts, site, paused, since, lending } = part;
   const { firstExecutionRunId } = workflowInfo();
   const names = new Set(hosts.map((host) => host.name));
   const here = part.stages.map((stage) => ({ ...stage, hosts: stage.hosts.filter((host) => names.has(host)) }));
   const stages = here.filter((stage) => stage.hosts.length > 0);
+  const { facts, lends } = lending.facts(only(account.facts, new Set(stages.flatMap(factsNamedBy))), names);
+  const absent = [...account.parked].filter((host) => !names.has(host));
   const secrets = [
     ...hosts.flatMap((host) => Object.values(host.access)),
     ...stages.flatMap(secretsNamedBy),
@@ -31,30 +35,19 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
     rollout: firstExecutionRunId,
     fence: fenceFrom(since),
     hosts,
-    stages,
+    stages: stages.map((stage) => lending.stage(stage)),
     sealed: only({ ...sealed, ...fromWorkers(plan) }, new Set(secrets)),
     ...(owner && { owner }),
     patience: plan.patience,
     onFailure: plan.onFailure,
     purpose: plan.purpose,
-    ledger: ledgerOf(account, names, stages),
+    ledger: account.part(names, stages, facts),
     dirty: [...account.dirty].filter((host) => names.has(host)),
     changed: account.changed > 0 || plan.purpose === 'verify',
     paused,
     ...windowsOf(plan, hosts),
-  };
-}
-
-function ledgerOf(account: Account, names: ReadonlySet<string>, stages: readonly PlacedStage[]): Ledger {
-  const { facts, settled, parked, steps, generations } = account.toJSON();
-  return {
-    facts: only(facts, new Set([HOST_KEY, ...stages.flatMap(factsNamedBy)])),
-    settled: ofStages(stages, settled, (hosts) => hosts.filter((host) => names.has(host))),
-    touched: {},
-    parked: parked.filter((host) => names.has(host)),
-    steps: ofStages(stages, steps, (states) => only(states, names)),
-    generations: ofStages(stages, generations, (numbers) => only(numbers, names)),
-    problems: [],
+    ...(absent.length > 0 && { absent }),
+    ...(lends && { lends }),
   };
 }
 
@@ -82,15 +75,6 @@ const factsNamedBy = (stage: Stage) => [
   ...stage.needs,
   ...(stage.scope !== 'host' && typeof stage.order === 'object' && 'by' in stage.order ? [stage.order.by] : []),
 ];
-
-function ofStages<Value>(
-  stages: readonly Stage[],
-  from: Readonly<Record<string, Value>>,
-  cut: (value: Value) => Value,
-): Record<string, Value> {
-  const here = stages.flatMap(({ id }) => (from[id] === undefined ? [] : [[id, cut(from[id])] as const]));
-  return Object.fromEntries(here);
-}
 
 function only<Value>(from: Readonly<Record<string, Value>>, names: ReadonlySet<string>): Record<string, Value> {
   return Object.fromEntries(Object.entries(from).filter(([name]) => names.has(name)));

@@ -1,4 +1,6 @@
 import { setHandler } from '@temporalio/workflow';
+import { Account } from './account.ts';
+import { type Parting, settled } from './activity.ts';
 import {
   haltSignal,
   type Ledger,
@@ -8,11 +10,13 @@ import {
   type RolloutState,
   resumeSignal,
   type SiteInput,
+  type Undone,
 } from './contract.ts';
 import { Hosts } from './hosts.ts';
 import { factsOf } from './ledger.ts';
 import { upsert } from './report.ts';
 import { survey as surveyHosts } from './survey.ts';
+import { takeBack } from './undo.ts';
 
 /** One segment on the hosts of one site. Always returns: what to make of a failure is the rollout's to decide. */
 export async function site(input: SiteInput): Promise<Ledger> {
@@ -29,6 +33,24 @@ export async function survey(input: SiteInput): Promise<Ledger> {
   await surveyHosts(input, hosts.account);
   upsert({ state: 'done', parked: hosts.account.parked.size });
   return toldBy(input, hosts);
+}
+
+/** A stage is taken back on the hosts of one site; those that are `gone` have not answered before. */
+export async function undoing(input: SiteInput & { readonly gone: readonly string[] }): Promise<Undone> {
+  const account = new Account(input.ledger);
+  const notes = { left: [], gone: new Set(input.gone) };
+  const [stage] = input.stages;
+  await Promise.all(input.hosts.map((host) => takeBack(input, account, stage!, host, notes)));
+  const { steps, generations } = account.toJSON();
+  upsert({ state: 'done' });
+  return { steps, generations, left: notes.left, gone: [...notes.gone] };
+}
+
+/** A rollout lets go of the hosts of one site. What cannot be reached keeps what it has; it does no harm. */
+export async function parting(input: SiteInput & { readonly parting: Parting }): Promise<void> {
+  const account = new Account(input.ledger);
+  await Promise.all(input.hosts.map((host) => settled(input, account, host, input.parting).catch(() => {})));
+  upsert({ state: 'done' });
 }
 
 function listen(input: SiteInput, state: RolloutState): Hosts {

@@ -20,6 +20,7 @@ import {
   type SiteInput,
   siteId,
 } from './contract.ts';
+import { Lending } from './lending.ts';
 import { attributes } from './report.ts';
 import type { site } from './site.ts';
 import { inputFor } from './site-input.ts';
@@ -29,6 +30,7 @@ export class Sites {
   readonly #rollout: RolloutInput;
   readonly #account: Account;
   readonly #stages: ReadonlyMap<string, PlacedStage>;
+  readonly #lending: Lending;
   paused = false;
   /** The fences of steps count from here. */
   #since = workflowInfo().startTime;
@@ -41,6 +43,7 @@ export class Sites {
     this.#rollout = rollout;
     this.#account = account;
     this.#stages = new Map(rollout.plan.stages.map((stage, place) => [stage.id, { ...stage, place }]));
+    this.#lending = new Lending(this.#stages.values());
   }
 
   /** From now on steps have higher fences than any before: they may go through the plan once more. */
@@ -62,12 +65,12 @@ export class Sites {
   async survey(): Promise<void> {
     const isVerification = this.#rollout.plan.purpose === 'verify';
     const stages = this.stages().filter((stage) => stage.afterChange !== true && !isVerification);
-    await Promise.all(this.#inputs(stages).map((input) => this.#inSite('survey', input)));
+    await Promise.all(this.inputs(stages).map((input) => this.#inSite('survey', input)));
   }
 
   /** Runs stages on hosts (all without) in every site that has work left, and waits for all, whatever becomes of one. */
   async run(segment: number | string, stages: readonly PlacedStage[], hosts?: readonly string[]): Promise<void> {
-    const inputs = this.#inputs(stages, hosts);
+    const inputs = this.inputs(stages, hosts);
     const busy = inputs.filter((input) => this.#hasWork(input));
     for (const input of inputs) if (!busy.includes(input)) this.#noteIdle(input);
     await Promise.all(busy.map((input) => this.#inSite(segment, input)));
@@ -75,7 +78,7 @@ export class Sites {
 
   /** Whether any of these hosts (all without) has something to do with these stages. */
   isBusy(stages: readonly PlacedStage[], hosts?: readonly string[]): boolean {
-    return this.#inputs(stages, hosts).some((input) => this.#hasWork(input));
+    return this.inputs(stages, hosts).some((input) => this.#hasWork(input));
   }
 
   /** To all that run. One after another: two signals under way at once may arrive in either order. */
@@ -86,11 +89,14 @@ export class Sites {
 
   /** What some hosts have to do with some stages. All hosts, unless told. */
   input(stages: readonly PlacedStage[], site = '', hosts = this.#rollout.plan.hosts): SiteInput {
-    return inputFor(this.#rollout, this.#account, { stages, hosts, site, paused: this.paused, since: this.#since });
+    const how = { paused: this.paused, since: this.#since, lending: this.#lending };
+    return inputFor(this.#rollout, this.#account, { stages, hosts, site, ...how });
   }
 
-  #inputs(stages: readonly PlacedStage[], hosts?: readonly string[]): readonly SiteInput[] {
-    const meant = this.#rollout.plan.hosts.filter(({ name }) => hosts === undefined || hosts.includes(name));
+  /** What every site with hosts (all without) has to do with some stages. */
+  inputs(stages: readonly PlacedStage[], hosts?: readonly string[]): readonly SiteInput[] {
+    const names = hosts && new Set(hosts);
+    const meant = this.#rollout.plan.hosts.filter(({ name }) => names === undefined || names.has(name));
     return [...Map.groupBy(meant, (host) => host.site)].map(([name, members]) => this.input(stages, name, members));
   }
 

@@ -1,15 +1,28 @@
 import { patched } from '@temporalio/workflow';
 import type { Account } from './account.ts';
+import { MANY } from './apart.ts';
 import type { PlacedStage } from './contract.ts';
 import { serves, silentAmong, type Watched, watchedBy } from './guards.ts';
 import { Hosts } from './hosts.ts';
 import type { Course } from './waves.ts';
 
+/** Runs what spans the cluster: in the sites, where nothing has to be seen of one host before another goes and they are many. */
+export async function runAcross(course: Course, segment: number, stages: readonly PlacedStage[]): Promise<void> {
+  const isWide = stages.every((stage) => isTogether(stage) && stage.hosts.length > MANY);
+  if (isWide && patched('wide-by-site')) await course.sites.run(segment, stages);
+  else await runSpanning(course, stages);
+}
+
+function isTogether(stage: PlacedStage): boolean {
+  if (stage.scope === 'host') return true;
+  return stage.on === 'each' && stage.order === 'all' && stage.gate === undefined && stage.disrupts !== true;
+}
+
 /**
- * Runs what spans the cluster. Its own gates see to it that the last member serves again before the next is disturbed; here
+ * Its own gates see to it that the last member serves again before the next is disturbed; here
  * those are thought of that no step comes to: members beyond reach, and members that were not well before.
  */
-export async function runSpanning(course: Course, stages: readonly PlacedStage[]): Promise<void> {
+async function runSpanning(course: Course, stages: readonly PlacedStage[]): Promise<void> {
   const { input, account, sites, conduct } = course;
   const ill = new Map<string, readonly string[]>();
 

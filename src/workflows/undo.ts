@@ -1,18 +1,20 @@
-import { sleep } from '@temporalio/workflow';
+import { patched, sleep } from '@temporalio/workflow';
 import { type HostSpec, RELEASED, roleOf, waves } from '../plan/plan.ts';
 import { apart } from '../plan/policy.ts';
 import type { Account } from './account.ts';
 import { clipped, type Failed, failureOf, type Parting, settled, undone } from './activity.ts';
-import type { PlacedStage, SiteInput } from './contract.ts';
+import { letGoApart, MANY, takeBackApart } from './apart.ts';
+import type { PlacedStage, SiteInput, Undone } from './contract.ts';
 import { keepersOf } from './copy.ts';
 import { serves, silentAmong, type Watched, watchedBack } from './guards.ts';
 import { Patience } from './patience.ts';
+import type { Sites } from './sites.ts';
 
 /**
  * Takes back what was changed, stage by stage in reverse, in the order of the stage and under the gates of the way forward.
  * One host that cannot be undone must not leave the others half done: what is left is returned, a line each.
  */
-export async function undo(input: SiteInput, account: Account): Promise<readonly string[]> {
+export async function undo(input: SiteInput, account: Account, sites: Sites): Promise<readonly string[]> {
   const left: string[] = [];
   const gone = new Set<string>();
   /** Hosts that are left as they are, since the services of the cluster could not spare them. */
@@ -25,7 +27,10 @@ export async function undo(input: SiteInput, account: Account): Promise<readonly
     }
     const { parts, serving } = await wavesOf(input, account, stage, touched);
     for (const [n, wave] of parts.entries()) {
-      await Promise.all(wave.map((host) => takeBack(input, account, stage, host, { left, gone })));
+      if (wave.length > MANY && patched('undone-by-site')) {
+        const done = await takeBackApart(sites, stage, wave, gone);
+        for (const part of done) takeOver(part, account, { left, gone });
+      } else await Promise.all(wave.map((host) => takeBack(input, account, stage, host, { left, gone })));
       const others = parts.slice(n + 1).flat();
       const failed = others.length === 0 ? undefined : await unserved(input, account, serving, wave);
       if (!failed) continue;
@@ -40,7 +45,12 @@ export async function undo(input: SiteInput, account: Account): Promise<readonly
  * Drops the receipts, which nobody is going to ask for any more, and leaves copies of the cluster where something has changed.
  * What cannot be reached keeps its receipts; they do no harm.
  */
-export async function settle(input: SiteInput, account: Account, { copy, ...parting }: Parting = {}): Promise<void> {
+export async function settle(
+  input: SiteInput,
+  account: Account,
+  sites: Sites,
+  { copy, ...parting }: Parting = {},
+): Promise<void> {
   const touched = input.hosts.filter((host) => input.stages.some((stage) => account.wasTouched(host.name, stage)));
   // On a host that is nobody's any more there is nothing to settle, and nothing to be left.
   const given = input.stages.filter(({ operation }) => operation === RELEASED);
@@ -50,7 +60,20 @@ export async function settle(input: SiteInput, account: Account, { copy, ...part
   const keepers = copy && touched.length > 0 ? keepersOf(answering) : new Set<HostSpec>();
   const visited = answering.filter((host) => touched.includes(host) || keepers.has(host));
   const leave = (host: HostSpec) => ({ ...parting, ...(copy && keepers.has(host) && { copy }) });
-  await Promise.all(visited.map((host) => settled(input, account, host, leave(host)).catch(() => {})));
+  const isWide = visited.length > MANY && patched('settled-by-site');
+  const here = isWide ? visited.filter((host) => keepers.has(host)) : visited;
+  await Promise.all([
+    ...here.map((host) => settled(input, account, host, leave(host)).catch(() => {})),
+    ...(isWide
+      ? [
+          letGoApart(
+            sites,
+            visited.filter((host) => !keepers.has(host)),
+            parting,
+          ),
+        ]
+      : []),
+  ]);
 }
 
 interface Turns {
@@ -119,12 +142,25 @@ function hold(
 
 const names = (hosts: readonly HostSpec[]) => hosts.map(({ name }) => name);
 
-async function takeBack(
+/** What could not be taken back, a line each, and the hosts that do not answer. */
+interface Notes {
+  readonly left: string[];
+  readonly gone: Set<string>;
+}
+
+/** What a site has come to. */
+function takeOver(part: Undone, account: Account, { left, gone }: Notes): void {
+  account.add({ steps: part.steps, generations: part.generations });
+  left.push(...part.left);
+  for (const host of part.gone) gone.add(host);
+}
+
+export async function takeBack(
   input: SiteInput,
   account: Account,
   stage: PlacedStage,
   host: HostSpec,
-  { left, gone }: { readonly left: string[]; readonly gone: Set<string> },
+  { left, gone }: Notes,
 ): Promise<void> {
   // The others have waited for it once.
   if (gone.has(host.name)) return void left.push(`undo of ${stage.operation} on ${host.name}: it does not answer`);

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, expect, inject, it } from 'vitest';
+import { dataConverter } from '../../src/wire/compact.ts';
 import { type History, readHistory } from './history.ts';
 
 const folder = join(import.meta.dirname, 'histories');
@@ -14,7 +15,8 @@ beforeAll(() => {
 
 async function replay(history: History): Promise<void> {
   const workflowId = history.events?.[0]?.workflowExecutionStartedEventAttributes?.workflowId ?? undefined;
-  await Worker.runReplayHistory({ workflowBundle: { codePath: inject('bundlePath') } }, history, workflowId);
+  const options = { workflowBundle: { codePath: inject('bundlePath') }, dataConverter };
+  await Worker.runReplayHistory(options, history, workflowId);
 }
 
 it.each(files)('%s: what an older release began goes on as it would have', async (file) => {

@@ -33,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'activities',
     'roles/index',
     'ssh',
+    'wire',
     'workflows/contract',
     'zod',
     '@temporalio/worker',
@@ -45,6 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'lab/errors',
     'spec',
     'plan',
+    'wire',
     'workflows/contract',
     'activities/vault',
     'zod',
@@ -68,6 +70,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'client/commands/dev': ['worker', 'lab', 'commander', 'node:'],
   'client/commands/lab': ['lab', 'commander', 'node:'],
   lab: ['zod', 'node:'],
+  wire: ['@temporalio/common', 'node:'],
 };
 
 /** What only one file imports, so that it can be replaced there. */

@@ -7,6 +7,7 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { openVault, type Vault } from '../../src/activities/vault.ts';
 import { DIGEST_KEY, type Plan } from '../../src/plan/plan.ts';
+import { dataConverter } from '../../src/wire/compact.ts';
 import { createWorker } from '../../src/worker/create.ts';
 import { type Outcome, outcomeOf, type RolloutInput, rolloutId } from '../../src/workflows/contract.ts';
 import type { rollout } from '../../src/workflows/rollout.ts';
@@ -30,8 +31,8 @@ export function connected(): void {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     const address = inject('address');
     [connection, native] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
-    client = new Client({ connection });
-    elsewhere = new Client({ connection, namespace: ELSEWHERE });
+    client = new Client({ connection, dataConverter });
+    elsewhere = new Client({ connection, dataConverter, namespace: ELSEWHERE });
     vaultFolder = await mkdtemp(join(tmpdir(), 'farweave-vault-'));
     vault = await openVault(vaultFolder);
   });
@@ -49,7 +50,7 @@ interface Place {
 
 /** Runs a worker while `act` lasts. */
 export async function withWorker<T>(
-  machines: Machines,
+  machines: Pick<Machines, 'connect'>,
   act: (taskQueue: string) => Promise<T>,
   taskQueue: string = randomUUID(),
   { roles = toys, namespace = 'default', vault: own = vault }: Place = {},
