@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -30,6 +31,8 @@ class LabInOrder extends BaseSequencer {
 export default defineConfig({
   test: {
     sequence: { sequencer: LabInOrder },
+    // Tests of workflows wait more than they work: on two cores too two files at a time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         test: {
