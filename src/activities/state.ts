@@ -12,16 +12,23 @@ const POLL = 2_000;
 export type State = ReturnType<typeof describe>;
 
 /** Looks up what a step names. Throws UnknownOperation or InvalidArguments. */
-export function describe(operations: ReadonlyMap<string, Operation>, { host, facts }: Visit, step: Step) {
+export function describe(operations: ReadonlyMap<string, Operation>, { host, facts, redact }: Visit, step: Step) {
   const operation = operations.get(step.operation);
   if (!operation) throw failure('UnknownOperation', `no worker here knows ${step.operation}`);
   const parsed = operation.args.safeParse(step.args);
   if (!parsed.success) throw failure('InvalidArguments', parsed.error.message);
   const args: Json = parsed.data;
   const needed = tables(operation, facts);
-  const judge = (output: Output): Verdict => noAnswer(output) ?? operation.judge(output, host, args, needed);
+  const judge = (output: Output): Verdict =>
+    without(redact, noAnswer(output) ?? operation.judge(output, host, args, needed));
   const interval = operation.interval?.(args) ?? POLL;
   return { operation, args, facts: needed, probe: operation.probe(host, args, needed), judge, interval };
+}
+
+/** A verdict quotes what the host has said. */
+function without(redact: Visit['redact'], verdict: Verdict): Verdict {
+  if (verdict.is === 'unknown') return { ...verdict, why: redact(verdict.why) };
+  return verdict.is === 'no' ? { ...verdict, now: redact(verdict.now), wanted: redact(verdict.wanted) } : verdict;
 }
 
 /** Asks until the state holds or the time (milliseconds since 1970) is over, and gives the last verdict. Asks at least once. */

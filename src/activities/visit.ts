@@ -23,7 +23,7 @@ export interface Visit {
   /**
    * Changes the host, once: a further call for the same step and generation follows the first. Throws unless it ended with 0.
    * A host that is nobody's becomes ours by it, unless something is taken back, and one of somebody else is left alone.
-   * Gives the end of what it has said.
+   * Gives the end of what it has said, without secrets.
    */
   run(step: Step, purpose: 'apply' | 'undo' | 'withdraw', change: Command): Promise<string>;
   /** What the next heartbeats say. */
@@ -76,8 +76,9 @@ export async function visiting<T>(
         { key, script, values, fence, timeout, rollout },
         { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log },
       );
-      if (exitCode !== 0) throw exitFailure(exitCode, stdout);
-      return stdout;
+      const said = secrets.redact(stdout);
+      if (exitCode !== 0) throw exitFailure(exitCode, said);
+      return said;
     },
     says: ({ operation }, at) => pulse.says({ step: operation, at }),
     redact: secrets.redact,
