@@ -30,7 +30,12 @@ const host: HostSpec = {
   labels: {},
   access: {},
 };
-const vault = { recipient: '', seal: async (value: string) => value, open: async (sealed: string) => sealed };
+const vault = {
+  recipient: '',
+  recipientNow: async () => '',
+  seal: async (value: string) => value,
+  open: async (sealed: string) => sealed,
+};
 const step: Step = {
   receipt: 'run/01-pkg.install',
   operation: 'pkg.install',

@@ -6,6 +6,7 @@ import type { Vault } from './vault.ts';
 
 const vault: Vault = {
   recipient: '',
+  recipientNow: async () => '',
   seal: async (value) => `sealed:${value}`,
   open: async (sealed) => sealed.slice(7),
 };

@@ -2,7 +2,7 @@ import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Encoding, Text, Variable } from '../ssh/command.ts';
 import type { Target, Values } from '../ssh/host.ts';
-import type { GenerateSecrets, Sealed } from './contract.ts';
+import type { GenerateSecrets, Reseal, Sealed } from './contract.ts';
 import { failure } from './failures.ts';
 import { Redaction } from './redaction.ts';
 import { random, type Vault } from './vault.ts';
@@ -93,14 +93,45 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
 
 /** `secrets.generate`: made and sealed in one go, so that no value leaves the worker. */
 export function createGenerate(vault: Vault): GenerateSecrets {
-  return async ({ secrets }) => {
+  return async ({ secrets, open = {} }) => {
+    const opened = Object.entries(open).map(async ([name, text]) => [name, await isOurs(vault, text)] as const);
+    const foreign = (await Promise.all(opened)).flatMap(([name, isOpen]) => (isOpen ? [] : [name]));
+    if (foreign.length > 0)
+      throw failure(
+        'InvalidArguments',
+        `${foreign.join(', ')}: sealed for other workers than these, or damaged`,
+        FOREIGN,
+      );
     const sealed = Object.entries(secrets).map(async ([name, how]) => [name, await vault.seal(random(how))] as const);
     return Object.fromEntries(await Promise.all(sealed));
   };
 }
 
+/** `secrets.reseal`: opened and sealed in one go, so that no value leaves the worker. */
+export function createReseal(vault: Vault): Reseal {
+  return async ({ sealed }) => {
+    const entries = Object.entries(sealed).filter(([, text]) => !text.startsWith(WORKER));
+    const anew = entries.map(async ([name, text]) => {
+      const value = await vault.open(text).catch(() => undefined);
+      return [name, value === undefined ? undefined : await vault.seal(value)] as const;
+    });
+    const done = await Promise.all(anew);
+    return {
+      recipient: await vault.recipientNow(),
+      sealed: Object.fromEntries(done.flatMap(([name, text]) => (text === undefined ? [] : [[name, text] as const]))),
+      lost: done.flatMap(([name, text]) => (text === undefined ? [name] : [])),
+    };
+  };
+}
+
+const isOurs = (vault: Vault, text: string) =>
+  vault.open(text).then(
+    () => true,
+    () => false,
+  );
+
 const FOREIGN = {
-  hint: 'Seal for these workers (FARWEAVE_RECIPIENT) and apply again. What was generated needs the identity that it was sealed for.',
+  hint: 'Seal it for these workers (farweave secrets seal; FARWEAVE_RECIPIENT must be theirs) and apply again. What was generated needs the identity that it was sealed for.',
 };
 
 const ENCODE: Readonly<Record<Encoding, (value: string) => string>> = {
