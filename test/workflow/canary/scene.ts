@@ -83,7 +83,14 @@ export async function play(ends: (() => unknown)[]): Promise<Scene> {
   const embedded = JSON.parse((await call('dev up --json')).out) as Scene['embedded'];
   const sealed = (await call('secrets seal', awkward(CORES.sealed))).out.trim();
   const lines = KEY.split('\n');
-  const wanted = { ...CORES, key: lines[1]!, 'key, later': lines[9]!, control: CONTROL };
+  const wanted = {
+    ...CORES,
+    // What comes before the script pauses.
+    'token, its beginning': CORES.token.slice(0, 14),
+    key: lines[1]!,
+    'key, later': lines[9]!,
+    control: CONTROL,
+  };
   const sampling = startSampling();
   ends.push(() => sampling.kill());
   sampling.look(wanted);
