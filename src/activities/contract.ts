@@ -109,7 +109,7 @@ export type GenerateSecrets = (wanted: {
   readonly secrets: Readonly<Record<string, { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }>>;
 }) => Promise<Sealed>;
 
-/** Seals anew for the identity that the worker has now; entries of workers' allowlists stay out. `lost` cannot be opened. */
+/** Seals anew what is not sealed for the identity that the worker has now. Entries of workers' allowlists stay out; `lost` cannot be opened. */
 export type Reseal = (asked: { readonly sealed: Sealed }) => Promise<{
   readonly recipient: string;
   readonly sealed: Sealed;

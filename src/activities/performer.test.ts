@@ -33,6 +33,7 @@ const host: HostSpec = {
 const vault = {
   recipient: '',
   recipientNow: async () => '',
+  reseal: async (sealed: string) => sealed,
   seal: async (value: string) => value,
   open: async (sealed: string) => sealed,
 };

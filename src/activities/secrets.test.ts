@@ -9,6 +9,7 @@ const vault: Vault = {
   recipientNow: async () => '',
   seal: async (value) => `sealed:${value}`,
   open: async (sealed) => sealed.slice(7),
+  reseal: async (sealed) => sealed,
 };
 const open = createSecrets(vault, { BACKUP: 'from the worker' });
 const sealed = { password: 'sealed:a "b&c', 'cluster.digestKey': 'sealed:key', backup: 'worker:BACKUP' };

@@ -111,14 +111,13 @@ export function createGenerate(vault: Vault): GenerateSecrets {
 export function createReseal(vault: Vault): Reseal {
   return async ({ sealed }) => {
     const entries = Object.entries(sealed).filter(([, text]) => !text.startsWith(WORKER));
-    const anew = entries.map(async ([name, text]) => {
-      const value = await vault.open(text).catch(() => undefined);
-      return [name, value === undefined ? undefined : await vault.seal(value)] as const;
-    });
+    const anew = entries.map(async ([name, text]) => [name, await vault.reseal(text).catch(() => undefined)] as const);
     const done = await Promise.all(anew);
     return {
       recipient: await vault.recipientNow(),
-      sealed: Object.fromEntries(done.flatMap(([name, text]) => (text === undefined ? [] : [[name, text] as const]))),
+      sealed: Object.fromEntries(
+        done.flatMap(([name, text]) => (text === undefined || text === sealed[name] ? [] : [[name, text] as const])),
+      ),
       lost: done.flatMap(([name, text]) => (text === undefined ? [name] : [])),
     };
   };

@@ -13,6 +13,8 @@ export interface Vault {
   seal(value: string): Promise<string>;
   /** Rejects if the text was sealed for somebody else. */
   open(sealed: string): Promise<string>;
+  /** Sealed for the identity of by now: the same text where it is already. Rejects as `open` does. */
+  reseal(sealed: string): Promise<string>;
 }
 
 /** Encrypts for the workers: base64 of an age file that each of the recipients can open. What is sealed already stays as it is. */
@@ -37,13 +39,21 @@ export async function openVault(state: string): Promise<Vault> {
     recipient,
     recipientNow,
     seal: async (value) => seal(await recipientNow(), value),
+    reseal: async (sealed) => {
+      const now = await readFile(path, 'utf8');
+      const isCurrent = await openerOf(currentOf(now))(sealed).then(
+        () => true,
+        () => false,
+      );
+      return isCurrent ? sealed : seal(await recipientOf(now), await openerOf(now)(sealed));
+    },
     open: remembering(OPENED, async (sealed) => {
+      const tried = known;
       try {
-        return await openerOf(known)(sealed);
+        return await openerOf(tried)(sealed);
       } catch (error) {
-        const now = await readFile(path, 'utf8');
-        if (now === known) throw error;
-        known = now;
+        known = await readFile(path, 'utf8');
+        if (known === tried) throw error;
         return await openerOf(known)(sealed);
       }
     }),

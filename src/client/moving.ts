@@ -29,6 +29,8 @@ export interface Listed {
   readonly revision: number;
   /** Of its last rollout, `idle` if there was none. */
   readonly state: string;
+  /** Of the workers that serve it. */
+  readonly taskQueue: string;
 }
 
 /** How long a cluster may take to answer, in milliseconds. */
@@ -41,11 +43,12 @@ const STATE = defineSearchAttributeKey('FarweaveState', 'KEYWORD');
 export async function clusters({ client }: Farweave): Promise<readonly Listed[]> {
   const found: Listed[] = [];
   const query = 'WorkflowType = "cluster" AND ExecutionStatus = "Running"';
-  for await (const { workflowId, typedSearchAttributes: told } of client.workflow.list({ query }))
+  for await (const { workflowId, typedSearchAttributes: told, taskQueue } of client.workflow.list({ query }))
     found.push({
       cluster: workflowId.slice(clusterId('').length),
       revision: told.get(REVISION) ?? 0,
       state: told.get(STATE) ?? 'idle',
+      taskQueue,
     });
   return found.toSorted((one, other) => one.cluster.localeCompare(other.cluster));
 }

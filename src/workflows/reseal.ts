@@ -27,10 +27,12 @@ async function resealed(memory: Memory, by: string): Promise<Resealed> {
   const anew: Sealed = Object.assign({}, ...results.map(({ sealed }) => sealed));
   const lost = results.flatMap((result) => result.lost);
   const recipient = results[0]?.recipient;
+  const answer = { sealed: Object.keys(anew).length, lost, ...(recipient !== undefined && { recipient }) };
+  if (answer.sealed === 0) return answer;
   const { sealed, revision } = memory.state;
   // What has come meanwhile stays as it came: nothing of it was asked for.
   const now = Object.entries(sealed).map(([name, text]) => [name, text === before[name] ? (anew[name] ?? text) : text]);
-  const what = `${Object.keys(anew).length} secrets sealed anew${recipient === undefined ? '' : ` for ${recipient}`}`;
+  const what = `${answer.sealed} secrets sealed anew for ${recipient}`;
   memory.become({ ...memory.state, sealed: Object.fromEntries(now), resealed: revision }, what, by);
-  return { sealed: Object.keys(anew).length, lost, ...(recipient !== undefined && { recipient }) };
+  return answer;
 }

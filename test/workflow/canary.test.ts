@@ -112,7 +112,9 @@ describe('a secret stands, in no form, in', () => {
     const { host, sampled } = scene;
     const others = sampled.sightings.filter(
       ({ file, name, namespace, command }) =>
-        file === 'environ' && namespace !== host.namespace && !(name.startsWith('token') && command.includes('client/main')),
+        file === 'environ' &&
+        namespace !== host.namespace &&
+        !(name.startsWith('token') && command.includes('client/main')),
     );
     expect(others).toEqual([]);
     const ofHost = sampled.sightings.filter(

@@ -44,7 +44,7 @@ async function rotated(at: At, farweave: Farweave, given: Given): Promise<number
   const recipient = await rotateIdentity(stateOf(at));
   const sealed: Record<string, number> = {};
   await waiting(at.io, 'Sealing anew', async (report) => {
-    for (const { cluster } of await clusters(farweave)) {
+    for (const cluster of await ours(farweave)) {
       report(cluster);
       const answer = await reseal(farweave, cluster);
       if (answer.recipient !== undefined && answer.recipient !== recipient) throw elsewhere(at, answer.recipient);
@@ -103,7 +103,7 @@ async function openOf(at: At, farweave: Farweave, given: Given): Promise<readonl
   const again = await closed(given, opens);
   const found: Open[] =
     again.length > 0 ? [{ of: at.global.file, what: `seal again (farweave secrets seal): ${again.join(', ')}` }] : [];
-  for (const { cluster } of await clusters(farweave)) {
+  for (const cluster of await ours(farweave)) {
     const known = await status(farweave, cluster);
     if (!known) continue;
     const foreign = await closed(Object.entries(known.sealed), opens);
@@ -129,6 +129,12 @@ function underWay({
     ...(requests.some(isPending) ? ['a change of hosts waits: let it end'] : []),
     ...(isCopied ? [] : ['its copies on hosts are from before: farweave apply renews them']),
   ];
+}
+
+/** The clusters that workers with this identity serve. */
+async function ours(farweave: Farweave): Promise<readonly string[]> {
+  const all = await clusters(farweave);
+  return all.filter(({ taskQueue }) => taskQueue === farweave.taskQueue).map(({ cluster }) => cluster);
 }
 
 /** What stands sealed in the cluster file, if there is one here. */
