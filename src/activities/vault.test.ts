@@ -63,7 +63,7 @@ it('while identities change opens what was sealed for either, without a restart,
   const before = await vault.seal('before');
   const recipient = await rotateIdentity(state);
   const several = await Promise.all(['one', 'two', 'three'].map((value) => seal(recipient, value)));
-  expect(await Promise.all(several.map(vault.open))).toEqual(['one', 'two', 'three']);
+  expect(await Promise.all(several.map((sealed) => vault.open(sealed)))).toEqual(['one', 'two', 'three']);
   expect(recipient).not.toBe(vault.recipient);
   expect((await readFile(join(state, 'recipient'), 'utf8')).trim()).toBe(recipient);
   expect(await vault.recipientNow()).toBe(recipient);

@@ -174,7 +174,11 @@ async function replace(path: string, content: string): Promise<void> {
   await writeFile(next, content, { mode: 0o600, flush: true });
   await rename(next, path);
   const folder = await openFile(dirname(path));
-  await folder.sync().finally(() => folder.close());
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 /** Two workers may start at once: the file appears whole, by link, and who comes second takes the first one's. */

@@ -26,11 +26,11 @@ export async function createHost({ login, sudo }: { readonly login: string; read
   for (const own of OWN) mkdirSync(join(folder, own), { recursive: true });
   mkdirSync(join(folder, 'run/sshd'));
   mkdirSync(join(folder, 'etc'));
-  const hash = execFileSync('openssl', ['passwd', '-6', '-stdin'], { input: login, encoding: 'utf8' }).trim();
+  const hash = execFileSync('/usr/bin/perl', ['-e', 'print crypt(<STDIN>, q($6$canary$))'], { input: login });
   const account = (file: string, line: string) =>
     writeFileSync(join(folder, 'etc', file), `${readFileSync(`/etc/${file}`, 'utf8')}${line}\n`, { mode: 0o600 });
   account('passwd', 'canary:x:0:0::/tmp:/bin/sh');
-  account('shadow', `canary:${hash}:20000:0:99999:7:::`);
+  account('shadow', `canary:${hash.toString()}:20000:0:99999:7:::`);
   writeFileSync(join(folder, 'usr/local/bin/sudo'), sudoOf(sudo), { mode: 0o755 });
   execFileSync('/usr/bin/ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'etc/host')]);
   writeFileSync(
@@ -47,7 +47,7 @@ SetEnv PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
   );
   const mounts = [...OWN, '/etc/passwd', '/etc/shadow'].map((path) => `mount --bind ${folder}${path} ${path}`);
   const start = `set -e\n${mounts.join('\n')}\nexec /usr/sbin/sshd -D -e -f ${folder}/etc/sshd`;
-  const server = spawn('unshare', ['--mount', 'sh', '-c', start], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const server = spawn('/usr/bin/unshare', ['--mount', 'sh', '-c', start], { stdio: ['ignore', 'ignore', 'inherit'] });
   await listening(server, port);
   const namespace = readlinkSync(`/proc/${server.pid}/ns/mnt`);
   return {
