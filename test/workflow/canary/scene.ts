@@ -39,6 +39,7 @@ const CONTROL = `Control${randomBytes(12).toString('hex')}`;
 interface Said {
   readonly exitCode: number | null;
   readonly out: string;
+  readonly err: string;
 }
 
 /** Two rollouts through a real server, a real worker and a real sshd: the first fails and says what it knows, the second ends well. */
@@ -110,14 +111,14 @@ export async function play(ends: (() => unknown)[]): Promise<Scene> {
   await call('watch');
   await call('status');
   const shown = await command('secrets show generated.made', { folder, state, env, stdin: '' });
+  if (shown.exitCode !== 0) throw new Error(`what was generated is not shown: ${shown.err}`);
   const all = { ...wanted, generated: shown.out.trim() };
   sampling.look(all);
   await roll(2);
   await call('watch --json');
   const more = ['watch 1', 'status --json', 'events', 'drift', 'secrets list', 'cluster spec', 'dev logs'];
   for (const args of more) {
-    const { exitCode, out, err } = await here(['--state', state, ...args.split(' ')], { cwd: folder });
-    said[args] = { exitCode, out: out + err };
+    said[args] = await here(['--state', state, ...args.split(' ')], { cwd: folder });
   }
   return { farweave, host, folder, state, embedded, wanted: all, said, sampled: await sampling.end() };
 }
@@ -195,7 +196,7 @@ async function command(args: string, { folder, state, env, stdin }: Surroundings
   child.stdin.end(stdin);
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   const [out, err, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-  return { exitCode, out: args.includes('--json') || err === '' ? out || err : out + err };
+  return { exitCode, out, err };
 }
 
 function startSampling() {
