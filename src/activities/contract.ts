@@ -121,10 +121,18 @@ export interface Recalled {
 export type Recall = (task: Task & { readonly copy?: boolean }) => Promise<Recalled>;
 export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
 
-/** Makes the secrets that are missing, sealed at once. */
+/** Makes the secrets that are missing, sealed at once. Fails with InvalidArguments where it cannot open what it is to `open`. */
 export type GenerateSecrets = (wanted: {
+  readonly open?: Sealed;
   readonly secrets: Readonly<Record<string, { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }>>;
 }) => Promise<Sealed>;
+
+/** Seals anew what is not sealed for the identity that the worker has now. Entries of workers' allowlists stay out; `lost` cannot be opened. */
+export type Reseal = (asked: { readonly sealed: Sealed }) => Promise<{
+  readonly recipient: string;
+  readonly sealed: Sealed;
+  readonly lost: readonly string[];
+}>;
 
 /** What a cluster is to be after a change of its hosts. */
 export interface Replanned extends Planned {

@@ -80,19 +80,27 @@ export function classify(
   redact: (text: string) => string = (text) => text,
 ): ApplicationFailure {
   if (error instanceof ApplicationFailure && error.nonRetryable !== true) return error;
-  const { type, message, detail } = read(error);
-  const { log, ...rest } = { ...known, ...detail };
-  return failure(type, redact(`${where}: ${message}`), { ...rest, ...(log !== undefined && { log: redact(log) }) });
+  const { type, message, detail } = read(error, redact);
+  const { log, hint, ...rest } = { ...known, ...detail };
+  return failure(type, redact(`${where}: ${message}`), {
+    ...rest,
+    ...(log !== undefined && { log: redact(log) }),
+    ...(hint !== undefined && { hint: redact(hint) }),
+  });
 }
 
-function read(error: unknown): { type: FailureType; message: string; detail: Partial<FailureDetail> } {
+function read(
+  error: unknown,
+  redact: (text: string) => string,
+): { type: FailureType; message: string; detail: Partial<FailureDetail> } {
   if (error instanceof ApplicationFailure) {
     const { results: _, ...detail } = (error.details?.[0] ?? {}) as FailureDetail;
     return { type: error.type as FailureType, message: error.message, detail };
   }
   if (!(error instanceof SshError)) return { type: 'Unexpected', message: String(error), detail: {} };
   const { type, ended } = CLASSES[error.code];
-  const log = error.log === undefined ? {} : { log: lastLines(error.log, 40) };
+  // Secrets go before lines are cut off and characters escaped.
+  const log = error.log === undefined ? {} : { log: lastLines(redact(error.log), 40) };
   // For the question whether that key is to be taken.
   const shown = error instanceof HostKeyChanged ? { shownKey: error.shown } : {};
   return { type, message: error.message, detail: { hint: error.hint, ...log, ...shown, ...(ended && { ended }) } };

@@ -16,6 +16,7 @@ import type {
   Greet,
   PlanChange,
   Recall,
+  Reseal,
   Settle,
   Survey,
 } from './contract.ts';
@@ -25,7 +26,7 @@ import { Heard } from './heard.ts';
 import { createPerformer } from './performer.ts';
 import { createPlanChange } from './plan-change.ts';
 import { createRecall } from './recall.ts';
-import { createGenerate, createSecrets } from './secrets.ts';
+import { createGenerate, createReseal, createSecrets } from './secrets.ts';
 import type { Vault } from './vault.ts';
 import { askWindows } from './windows.ts';
 
@@ -38,7 +39,7 @@ export interface Dependencies {
 }
 
 type HostActivity = Activity | Survey | Settle | Recall | AwaitHosts | Greet;
-type ClusterActivity = GenerateSecrets | AskWindows | AskWorkflow | PlanChange | CheckChange;
+type ClusterActivity = GenerateSecrets | Reseal | AskWindows | AskWorkflow | PlanChange | CheckChange;
 
 /** Every operation is an activity type of its own, so that the Web UI and a search of the code speak of the same thing. */
 export function createActivities({
@@ -74,6 +75,7 @@ export function createActivities({
     'cluster.plan': changes.plan,
     'cluster.check': changes.check,
     'secrets.generate': createGenerate(vault),
+    'secrets.reseal': createReseal(vault),
     'site.windows': askWindows,
     'workflow.ask': askWorkflow,
     // Without it the SDK retries for ever, in the hope that another worker knows the type.

@@ -31,7 +31,13 @@ const host: HostSpec = {
   labels: {},
   access: {},
 };
-const vault = { recipient: '', seal: async (value: string) => value, open: async (sealed: string) => sealed };
+const vault = {
+  recipient: '',
+  recipientNow: async () => '',
+  reseal: async (sealed: string) => sealed,
+  seal: async (value: string) => value,
+  open: async (sealed: string) => sealed,
+};
 const step: Step = {
   receipt: 'run/01-pkg.install',
   operation: 'pkg.install',

@@ -155,7 +155,7 @@ function found(visit: Visit, state: State | Withdrawal, verdict: Verdict, explai
   const { is, facts } = verdict;
   const told = facts && { facts: facts as Readonly<Record<string, string>> };
   if (verdict.is === 'yes') return { is, ...told };
-  if (verdict.is === 'unknown') return { is, why: visit.redact(verdict.why), ...told };
+  if (verdict.is === 'unknown') return { is, why: verdict.why, ...told };
   const commands =
     explain && 'operation' in state && 'apply' in state.operation
       ? state.operation.apply(visit.host, state.args, verdict, state.facts).text
@@ -163,8 +163,8 @@ function found(visit: Visit, state: State | Withdrawal, verdict: Verdict, explai
   const { now, wanted } = verdict;
   return {
     is,
-    now: visit.redact(now),
-    wanted: visit.redact(wanted),
+    now,
+    wanted,
     ...told,
     ...('operation' in state && state.operation.fades && { fades: true as const }),
     ...(commands !== undefined && { commands }),

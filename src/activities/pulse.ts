@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder';
 import { Context } from '@temporalio/activity';
 import * as z from 'zod';
 import { lastLines } from './failures.ts';
@@ -6,6 +7,8 @@ import { lastLines } from './failures.ts';
 const BEAT = 3_000;
 /** Of the log, kept for the message of a failure. */
 const TAIL = 16_384;
+/** Of the log, where its last line is looked for. */
+const LAST = 2_048;
 
 /** What a heartbeat says, and what a later attempt may go on from. People read it in the Web UI. */
 const Beat = z
@@ -27,7 +30,7 @@ export interface Pulse {
   offsetOf(job: string): number;
   /** A piece of the log, and the offset after it. */
   readonly log: (chunk: Buffer, offset: number) => void;
-  /** The end of the log. */
+  /** The end of the log, without secrets. */
   readonly tail: string;
   end(): void;
 }
@@ -39,6 +42,8 @@ export function startPulse(redact: (text: string) => string): Pulse {
   const detach = new AbortController();
   const last = Beat.safeParse(context.info.heartbeatDetails);
   let beat: Beat = {};
+  // A piece may end within a character.
+  const decoder = new StringDecoder('utf8');
   let tail = '';
   /** The job whose log has been told of. */
   let heard: string | undefined;
@@ -56,15 +61,16 @@ export function startPulse(redact: (text: string) => string): Pulse {
     },
     offsetOf: (job) => (last.success && last.data.job === job ? (last.data.offset ?? 0) : 0),
     log: (chunk, offset) => {
-      tail = (tail + chunk.toString()).slice(-TAIL);
-      beat = { ...beat, offset, line: redact(lastLines(tail, 1)).slice(-200) };
+      tail = (tail + decoder.write(chunk)).slice(-TAIL);
+      // Secrets go before anything is cut or escaped: what is left of one could not be told.
+      beat = { ...beat, offset, line: lastLines(redact(tail.slice(-LAST)), 1).slice(-200) };
       if (heard === beat.job) return;
       // At once: whoever watches has waited for a sign that somebody is at it again.
       heard = beat.job;
       context.heartbeat(beat);
     },
     get tail() {
-      return tail;
+      return redact(tail);
     },
     end: () => {
       clearInterval(timer);

@@ -6,8 +6,10 @@ import type { Vault } from './vault.ts';
 
 const vault: Vault = {
   recipient: '',
+  recipientNow: async () => '',
   seal: async (value) => `sealed:${value}`,
   open: async (sealed) => sealed.slice(7),
+  reseal: async (sealed) => sealed,
 };
 const open = createSecrets(vault, { BACKUP: 'from the worker' });
 const sealed = { password: 'sealed:a "b&c', 'cluster.digestKey': 'sealed:key', backup: 'worker:BACKUP' };

@@ -2,8 +2,9 @@ import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Encoding, Text, Variable } from '../ssh/command.ts';
 import type { Target, Values } from '../ssh/host.ts';
-import type { GenerateSecrets, Sealed } from './contract.ts';
+import type { GenerateSecrets, Reseal, Sealed } from './contract.ts';
 import { failure } from './failures.ts';
+import { Redaction } from './redaction.ts';
 import { random, type Vault } from './vault.ts';
 
 /** In place of a ciphertext: an entry of the worker's own allowlist. */
@@ -15,15 +16,20 @@ export interface Secrets {
   target(host: HostSpec, facts: Facts): Promise<Target>;
   /** What the shell variables of some commands are to hold. */
   values(commands: readonly Pick<Command, 'variables'>[]): Promise<Values>;
-  /** A text without the secrets opened so far. */
+  /** A text without the secrets that were opened so far: short ones by this activity, others by any of this worker. */
   readonly redact: (text: string) => string;
 }
 
+/** Characters. A value that is shorter may be a word that others use. */
+const LONG = 8;
+
 /** Opens secrets by name. `entries` is the worker's allowlist; `guessing` fills what is missing with what nothing equals. */
 export function createSecrets(vault: Vault, entries: Readonly<Record<string, string>>) {
+  // What runs on a host may show what another step has put there.
+  const all = new Redaction();
   return (sealed: Sealed, { guessing = false } = {}): Secrets => {
     const opened = new Map<string, Promise<string>>();
-    const known = new Set<string>();
+    const own = new Redaction();
 
     async function unseal(name: string): Promise<string> {
       const text = sealed[name];
@@ -47,9 +53,8 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
       const value = opened.get(name) ?? unseal(name);
       opened.set(name, value);
       const plain = await value;
-      // Shorter ones would tear ordinary words apart, and protect nothing.
-      if (plain.length >= 4 && name !== DIGEST_KEY)
-        for (const encode of Object.values(ENCODE)) known.add(encode(plain));
+      // The key for digests goes nowhere.
+      if (name !== DIGEST_KEY) (plain.length >= LONG ? all : own).add(plain);
       return plain;
     }
 
@@ -81,24 +86,51 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
         const filled = variables.map(async ([name, of]) => [name, await valueOf(of as Variable)] as const);
         return Object.fromEntries(await Promise.all(filled));
       },
-      redact: (text) =>
-        [...known]
-          .toSorted((a, b) => b.length - a.length)
-          .reduce((shown, value) => shown.replaceAll(value, '***'), text),
+      redact: (text) => own.hide(all.hide(text)),
     };
   };
 }
 
 /** `secrets.generate`: made and sealed in one go, so that no value leaves the worker. */
 export function createGenerate(vault: Vault): GenerateSecrets {
-  return async ({ secrets }) => {
+  return async ({ secrets, open = {} }) => {
+    const opened = Object.entries(open).map(async ([name, text]) => [name, await isOurs(vault, text)] as const);
+    const foreign = (await Promise.all(opened)).flatMap(([name, isOpen]) => (isOpen ? [] : [name]));
+    if (foreign.length > 0)
+      throw failure(
+        'InvalidArguments',
+        `${foreign.join(', ')}: sealed for other workers than these, or damaged`,
+        FOREIGN,
+      );
     const sealed = Object.entries(secrets).map(async ([name, how]) => [name, await vault.seal(random(how))] as const);
     return Object.fromEntries(await Promise.all(sealed));
   };
 }
 
+/** `secrets.reseal`: opened and sealed in one go, so that no value leaves the worker. */
+export function createReseal(vault: Vault): Reseal {
+  return async ({ sealed }) => {
+    const entries = Object.entries(sealed).filter(([, text]) => !text.startsWith(WORKER));
+    const anew = entries.map(async ([name, text]) => [name, await vault.reseal(text).catch(() => undefined)] as const);
+    const done = await Promise.all(anew);
+    return {
+      recipient: await vault.recipientNow(),
+      sealed: Object.fromEntries(
+        done.flatMap(([name, text]) => (text === undefined || text === sealed[name] ? [] : [[name, text] as const])),
+      ),
+      lost: done.flatMap(([name, text]) => (text === undefined ? [name] : [])),
+    };
+  };
+}
+
+const isOurs = (vault: Vault, text: string) =>
+  vault.open(text).then(
+    () => true,
+    () => false,
+  );
+
 const FOREIGN = {
-  hint: 'Seal for these workers (FARWEAVE_RECIPIENT) and apply again. What was generated needs the identity that it was sealed for.',
+  hint: 'Seal it for these workers (farweave secrets seal; FARWEAVE_RECIPIENT must be theirs) and apply again. What was generated needs the identity that it was sealed for.',
 };
 
 const ENCODE: Readonly<Record<Encoding, (value: string) => string>> = {

@@ -27,7 +27,7 @@ export interface Visit {
   /**
    * Changes the host, once: a further call for the same step and generation follows the first. Throws unless it ended with 0.
    * A host that is nobody's becomes ours by it, unless something is taken back, and one of somebody else is left alone.
-   * Gives the end of what it has said. `steps`: all that it brings about, if more than this one.
+   * Gives the end of what it has said, without secrets. `steps`: all that it brings about, if more than this one.
    */
   run(step: Step, purpose: Purpose, change: Command, steps?: readonly Step[]): Promise<string>;
   /** Follows a job that is there to its end. Rejects with JobLost where there is none. */
@@ -73,8 +73,9 @@ export async function visiting<T>(
     const connection = await reach();
     const watch = { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log };
     const { exitCode, stdout } = await connection.run({ key, ...job, fence, timeout, rollout }, watch);
-    if (exitCode !== 0) throw exitFailure(exitCode, stdout);
-    return stdout;
+    const said = secrets.redact(stdout);
+    if (exitCode !== 0) throw exitFailure(exitCode, said);
+    return said;
   };
   const visit: Visit = {
     host,

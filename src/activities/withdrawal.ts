@@ -94,7 +94,7 @@ async function giveUp(visit: Visit, owner: Owner | undefined, options: { readonl
   if (!owner) throw failure('InvalidArguments', 'nobody says whose the host is');
   const [answer] = await visit.ask([marker.giveUp(owner, options)]);
   const { exitCode, stdout, stderr } = answered(answer!);
-  if (exitCode !== 0) throw exitFailure(exitCode, `${stderr}${stdout}`);
+  if (exitCode !== 0) throw exitFailure(exitCode, visit.redact(`${stderr}${stdout}`));
   return { changed: true, ...leftIn(stdout) };
 }
 

@@ -165,7 +165,8 @@ async function requireWorker(
   );
 }
 
-async function recipient(state: string, env: NonNullable<ConnectOptions['env']>): Promise<string> {
+/** For whom the workers of a server have secrets sealed. */
+export async function recipient(state: string, env: NonNullable<ConnectOptions['env']>): Promise<string> {
   const given = env['FARWEAVE_RECIPIENT'];
   if (given) return given;
   const file = join(state, 'recipient');
@@ -173,7 +174,7 @@ async function recipient(state: string, env: NonNullable<ConnectOptions['env']>)
     return (await readFile(file, 'utf8')).trim();
   } catch (error) {
     throw new Failure(`For whom are secrets to be sealed? ${file} is not there.`, {
-      hint: "Set FARWEAVE_RECIPIENT to the workers' recipient (age1…); workers write it to the file recipient of their state folder.",
+      hint: "Set FARWEAVE_RECIPIENT to the workers' recipient (age1…); workers write it to the file recipient of their state folder. Of an embedded server: farweave dev up.",
       exitCode: EXIT.unreachable,
       cause: error,
     });

@@ -1,4 +1,5 @@
 import { seal } from '../activities/vault.ts';
+import type { SecretValue } from '../roles/secret.ts';
 import {
   type Added,
   type ClusterView,
@@ -33,7 +34,7 @@ interface Leaving {
 
 interface Secrets {
   /** Values of the host's own secrets, `access.vm3.password`; they leave this process sealed. */
-  readonly secrets?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, SecretValue>>;
 }
 
 /**
@@ -104,7 +105,7 @@ function requestIn(state: ClusterView | undefined, cluster: string, id: string):
   throw new Failure(`${cluster} remembers no request ${id}.`, { hint: 'farweave host list shows those that it does.' });
 }
 
-async function sealed(farweave: Farweave, secrets: Readonly<Record<string, string>>) {
+async function sealed(farweave: Farweave, secrets: Readonly<Record<string, SecretValue>>) {
   if (Object.keys(secrets).length === 0) return {};
   const recipient = await farweave.recipient();
   const entries = Object.entries(secrets).map(async ([name, value]) => [name, await seal(recipient, value)] as const);

@@ -4,6 +4,7 @@ import { type Aim, allot, compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
 import { type Packed, pack } from '../plan/pack.ts';
 import { groups, type Knowledge, type Plan } from '../plan/plan.ts';
+import type { SecretValue } from '../roles/secret.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { keep, readKept } from '../spec/kept.ts';
 import {
@@ -103,18 +104,20 @@ export function draft(
 
 /**
  * Begins to roll a plan out, or finds the rollout that does; one that is paused on a failure is made to try again.
- * `secrets` are the values of the plan's secrets `from: 'spec'`; they leave this process sealed.
+ * `secrets` are the values of the plan's secrets `from: 'spec'`; they leave this process sealed. Those that were sealed before
+ * are opened once by the workers, before anything begins.
  * With `queue` it waits where another rollout runs: then the answer is about that one, and `queued`.
  * Rejects with a `Failure` where the cluster refuses.
  */
 export async function apply(
   farweave: Farweave,
   { plan, after, ...made }: Draft,
-  secrets: Readonly<Record<string, string>>,
+  secrets: Readonly<Record<string, SecretValue>>,
   { queue = false } = {},
 ): Promise<Begun> {
   const { client } = farweave;
   const sealed = await sealAll(farweave, plan, secrets);
+  const given = Object.keys(sealed).filter((name) => typeof secrets[name] === 'object');
   const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
     workflowId: clusterId(plan.cluster),
     taskQueue: farweave.taskQueue,
@@ -132,6 +135,7 @@ export async function apply(
             plan: pack(plan),
             ...(after && { after: { ...after, plan: pack(after.plan) } }),
             sealed,
+            ...(given.length > 0 && { given }),
             by: whoAmI(),
             ...(queue && { queue }),
           },
@@ -149,7 +153,7 @@ export async function apply(
 export async function look(
   farweave: Farweave,
   { plan }: Draft,
-  secrets: Readonly<Record<string, string>>,
+  secrets: Readonly<Record<string, SecretValue>>,
   { request, state }: { readonly request: string; readonly state: ClusterView | undefined },
 ): Promise<LookResult> {
   const sealed = { ...state?.sealed, ...(await sealAll(farweave, plan, secrets)) };
@@ -193,7 +197,7 @@ export async function* watch(
 }
 
 /** What is not given to destroy a cluster it may still know. */
-async function sealAll(farweave: Farweave, plan: Plan, secrets: Readonly<Record<string, string>>) {
+async function sealAll(farweave: Farweave, plan: Plan, secrets: Readonly<Record<string, SecretValue>>) {
   const isMeant = (name: string) => plan.purpose !== 'destroy' || secrets[name] !== undefined;
   const names = Object.keys(plan.secrets).filter((name) => plan.secrets[name]?.from === 'spec' && isMeant(name));
   if (names.length === 0) return {};

@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers';
 import { styleText } from 'node:util';
 import { EXIT } from './errors.ts';
 
@@ -8,6 +9,8 @@ export interface Io {
   readonly err: Stream;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** All that comes on stdin. */
+  readonly input: () => Promise<string>;
   /** Somebody sits there and can answer. */
   readonly canAsk: boolean;
   readonly color: boolean;
@@ -32,6 +35,7 @@ export function processIo(argv: readonly string[]): Io {
     err: streamOf(stderr),
     env,
     cwd: process.cwd(),
+    input: () => text(stdin),
     canAsk: stdin.isTTY === true && stdout.isTTY === true,
     color: wantsColor(argv, env, stdout.isTTY === true),
     unicode: /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '') || process.platform === 'darwin',

@@ -2,6 +2,7 @@ import { WithStartWorkflowOperation } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { seal } from '../activities/vault.ts';
 import type { HostSpec, Plan } from '../plan/plan.ts';
+import type { SecretValue } from '../roles/secret.ts';
 import {
   type AdoptRequest,
   adoptUpdate,
@@ -13,10 +14,14 @@ import {
   moveUpdate,
   type RecallInput,
   type RecallResult,
+  type Resealed,
   recallId,
+  resealUpdate,
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { refusal } from './refusal.ts';
+import { update } from './requests.ts';
+import { whoAmI } from './who.ts';
 
 /** A cluster as the server's list has it; that may be a moment behind. */
 export interface Listed {
@@ -24,6 +29,8 @@ export interface Listed {
   readonly revision: number;
   /** Of its last rollout, `idle` if there was none. */
   readonly state: string;
+  /** Of the workers that serve it. */
+  readonly taskQueue: string;
 }
 
 /** How long a cluster may take to answer, in milliseconds. */
@@ -36,11 +43,12 @@ const STATE = defineSearchAttributeKey('FarweaveState', 'KEYWORD');
 export async function clusters({ client }: Farweave): Promise<readonly Listed[]> {
   const found: Listed[] = [];
   const query = 'WorkflowType = "cluster" AND ExecutionStatus = "Running"';
-  for await (const { workflowId, typedSearchAttributes: told } of client.workflow.list({ query }))
+  for await (const { workflowId, typedSearchAttributes: told, taskQueue } of client.workflow.list({ query }))
     found.push({
       cluster: workflowId.slice(clusterId('').length),
       revision: told.get(REVISION) ?? 0,
       state: told.get(STATE) ?? 'idle',
+      taskQueue,
     });
   return found.toSorted((one, other) => one.cluster.localeCompare(other.cluster));
 }
@@ -80,11 +88,15 @@ export async function adopt(farweave: Farweave, cluster: string, request: AdoptR
     .catch(refused);
 }
 
+/** Has a cluster's secrets sealed anew for the identity that its workers have by now. Rejects with a `Failure` where nobody answers. */
+export const reseal = (farweave: Farweave, cluster: string): Promise<Resealed> =>
+  update(farweave, cluster, resealUpdate, { by: whoAmI() });
+
 /** Asks the hosts of a plan whose they are. `secrets` are values from the spec, for the access to them. */
 export async function recall(
   farweave: Farweave,
   { cluster, hosts, secrets: sources }: Pick<Plan, 'cluster' | 'hosts' | 'secrets'>,
-  secrets: Readonly<Record<string, string>>,
+  secrets: Readonly<Record<string, SecretValue>>,
   request: string,
 ): Promise<RecallResult> {
   const recipient = await farweave.recipient();

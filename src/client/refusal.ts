@@ -13,6 +13,8 @@ const HINTS: Readonly<Record<string, string>> = {
     'farweave apply --queue waits for its turn, farweave apply --attach watches what runs, farweave cancel ends it; farweave watch comes back to it later.',
   HostsMissing:
     'farweave cluster spec prints the file as the cluster has it: hosts may have been added since yours was written.',
+  Sealed:
+    'Seal it again for the workers of this server: farweave secrets seal. Where $FARWEAVE_RECIPIENT is set, it must be theirs.',
   Moved: 'To go on here, export it there, and here: farweave cluster adopt FILE.',
   ClusterKnown: '--force puts what is adopted in the place of what this server knows.',
 } satisfies Partial<Record<Refusal, string>>;

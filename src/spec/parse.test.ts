@@ -44,6 +44,16 @@ it('reads a cluster, with what access says for all hosts and what the roles defa
   });
 });
 
+it('takes a value that was sealed for the workers as it is, with or without armor', () => {
+  const file = Buffer.from('age-encryption.org/v1\n-> X25519 abc\nx\n--- y\n\u0000');
+  const age = file.toString('base64');
+  const armored = `-----BEGIN AGE ENCRYPTED FILE-----\n${age.slice(0, 20)}\n${age.slice(20)}\n-----END AGE ENCRYPTED FILE-----\n`;
+  for (const text of [age, JSON.stringify(armored)]) {
+    const { cluster } = parse(changed('{ env: TOY_PASSWORD }', `{ age: ${text} }`));
+    expect(cluster.secrets['access.password']).toEqual({ age });
+  }
+});
+
 it('reads how a rollout goes about its hosts', () => {
   const window = 'window: { days: [fri, mon, fri], from: 22:00, to: 04:00 }';
   const text = `${changed('fra: {}', `fra: { timezone: Europe/Berlin, ${window} }`)}
@@ -148,13 +158,26 @@ it.each([
     'a password instead of a reference',
     changed('{ env: TOY_PASSWORD }', 'hunter2'),
     [
-      '10 access.password: wants a secret by reference, never its value: { env: NAME }, { file: PATH }, { command: [CLI, …] } or { worker: ENTRY }',
+      '10 access.password: wants a secret by reference, never its value: { env: NAME }, { file: PATH }, { command: [CLI, …] }, { worker: ENTRY } or { age: SEALED }',
     ],
   ],
   [
     'a reference to a variable that cannot be',
     changed('TOY_PASSWORD', 'TOY PASSWORD'),
     ['10 access.password.env: wants the name of an environment variable'],
+  ],
+  [
+    'a sealed value that is none',
+    changed('{ env: TOY_PASSWORD }', '{ age: hunter2 }'),
+    ['10 access.password.age: wants a value that was sealed for the workers: what farweave secrets seal prints'],
+  ],
+  [
+    'a value that a passphrase opens, which workers do not have',
+    changed(
+      '{ env: TOY_PASSWORD }',
+      `{ age: ${Buffer.from('age-encryption.org/v1\n-> scrypt abc 18\nx\n--- y\n').toString('base64')} }`,
+    ),
+    ['10 access.password.age: wants a value that was sealed for the workers: what farweave secrets seal prints'],
   ],
   [
     'a passphrase without a key',

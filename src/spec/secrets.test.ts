@@ -34,6 +34,10 @@ it('leaves to the workers what is theirs', async () => {
   expect([...values]).toEqual([]);
 });
 
+it('opens nothing that was sealed for the workers', async () => {
+  expect([...(await resolve({ a: { age: 'YWdl' } }))]).toEqual([['a', { age: 'YWdl' }]]);
+});
+
 it('names everything that is missing at once, with what to do', async () => {
   const missing = resolve({
     unset: { env: 'NOWHERE' },

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
-import type { Generated, SecretReference } from '../roles/secret.ts';
+import type { Generated, SecretReference, SecretValue } from '../roles/secret.ts';
 
 /** Bytes: a secret is a password or a key. */
 const LIMIT = 65_536;
@@ -34,14 +34,14 @@ export class SecretsError extends Error {
 
 /**
  * Fetches the values of the secrets that the client knows the way to. Those of workers, and those that
- * workers make, are left out. On the client only: the values go nowhere but into the sealing.
+ * workers make, are left out; what is sealed already stays so. On the client only: the values go nowhere but into the sealing.
  * @throws SecretsError with all that are missing.
  */
 export async function resolveSecrets(
   references: Readonly<Record<string, SecretReference | Generated>>,
   env: Readonly<Record<string, string | undefined>>,
   { directory = process.cwd(), timeout = 30_000 }: ResolveOptions = {},
-): Promise<ReadonlyMap<string, string>> {
+): Promise<ReadonlyMap<string, SecretValue>> {
   const results = new Map<string, Promise<Found>>();
   const entries = Object.entries(references).flatMap(([name, reference]) => {
     const fetch = fetcher(reference, env, { directory, timeout });
@@ -60,7 +60,7 @@ export async function resolveSecrets(
   return new Map(settled.flatMap((result) => ('value' in result ? [[result.name, result.value] as const] : [])));
 }
 
-type Found = { readonly value: string } | { readonly missing: string };
+type Found = { readonly value: SecretValue } | { readonly missing: string };
 
 /** How to follow a reference; nothing for what is not the client's to follow. Never rejects. */
 function fetcher(
@@ -70,6 +70,7 @@ function fetcher(
 ): (() => Promise<Found>) | undefined {
   if ('env' in reference) return async () => fromEnv(reference.env, env);
   if ('file' in reference) return () => fromFile(reference.file, directory);
+  if ('age' in reference) return async () => ({ value: { age: reference.age } });
   if ('command' in reference) return () => fromCommand(reference.command, { directory, timeout, env });
   return undefined;
 }

@@ -52,6 +52,8 @@ export interface ClusterState {
   readonly events: readonly ClusterEvent[];
   /** The id that its hosts know it by. Missing as long as no rollout has begun since there are such ids. */
   readonly owner?: string;
+  /** The revision at which its secrets were sealed anew last: copies on hosts that are older need the identity before. */
+  readonly resealed?: number;
   /** It was taken away, and nothing was rolled out since. */
   readonly destroyed?: Destroyed;
   /** It was exported, to go on elsewhere: nothing is rolled out from here. */
@@ -154,9 +156,6 @@ export interface RunningRollout {
   readonly stuck?: boolean;
 }
 
-/** Why an apply is refused: make the plan anew, or wait for (or end) the rollout that runs. */
-export type Refusal = 'PlanOutdated' | 'RolloutRunning' | 'InvalidRequest' | 'Moved' | 'ClusterKnown' | 'HostsMissing';
-
 export interface ApplyRequest {
   readonly plan: Plan;
   readonly digest: string;
@@ -165,6 +164,8 @@ export interface ApplyRequest {
   readonly knowledge: Knowledge;
   /** Secrets of the spec, sealed by the client. */
   readonly sealed: Sealed;
+  /** Names of those that were sealed before: whether these workers can open them is to be seen. */
+  readonly given?: readonly string[];
   readonly by: string;
   /** Where another rollout runs: wait for its end instead of being refused. */
   readonly queue?: true;

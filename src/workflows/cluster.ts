@@ -27,6 +27,7 @@ import { Lookout } from './lookout.ts';
 import { Memory } from './memory.ts';
 import { letMove, refuseMoved } from './owner.ts';
 import { Requests } from './requests.ts';
+import { letReseal } from './reseal.ts';
 import { Rollouts } from './rollouts.ts';
 
 /** How often a rollout that nobody watches is asked for a sign of life. */
@@ -74,6 +75,7 @@ export async function cluster({ name, state }: ClusterInput): Promise<void> {
   setHandler(rolloutChangedSignal, (news) => memory.changed(news), { description: 'Sent by a rollout.' });
   setHandler(rolloutEndedSignal, (news) => memory.ended(news), { description: 'Sent by a rollout.' });
   letMove(name, memory, () => rollouts.isBeginning);
+  letReseal(memory);
   letHostsChange(name, memory, new HostRequests(name, memory));
   letDrift(name, memory, requests, () => rollouts.isBeginning);
 

@@ -14,7 +14,7 @@ export * from './host-contract.ts';
 export { clusterId, driftId, lookId, recallId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
 export * from './news.ts';
 export * from './owner-contract.ts';
-export type { ClusterEvent, Note, Problem } from './records.ts';
+export type { ClusterEvent, Note, Problem, Refusal } from './records.ts';
 
 // ---- rollout:<name>:<revision> ----
 

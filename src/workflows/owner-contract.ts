@@ -51,6 +51,17 @@ export const moveUpdate = defineUpdate<Moved, [MoveRequest]>('move');
 /** The cluster goes on here, as what it was elsewhere. Answers with what it is now. */
 export const adoptUpdate = defineUpdate<ClusterState, [AdoptRequest]>('adopt');
 
+/** How many secrets are sealed for another identity now, and those that nobody here can open. */
+export interface Resealed {
+  readonly sealed: number;
+  readonly lost: readonly string[];
+  /** Whose identity that is; none where there was no secret. */
+  readonly recipient?: string;
+}
+
+/** Seals what a cluster keeps for the identity that its workers have now. May be asked for again. */
+export const resealUpdate = defineUpdate<Resealed, [{ readonly by: string }]>('reseal');
+
 // ---- recall:<name>:<request> ----
 
 export interface RecallInput {

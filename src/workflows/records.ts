@@ -33,3 +33,13 @@ export interface Destroyed {
   /** Hosts that were not given up: another destroy takes them along. */
   readonly left?: readonly string[];
 }
+
+/** Why an apply is refused: make the plan anew, or wait for (or end) the rollout that runs. */
+export type Refusal =
+  | 'PlanOutdated'
+  | 'RolloutRunning'
+  | 'InvalidRequest'
+  | 'Moved'
+  | 'ClusterKnown'
+  | 'HostsMissing'
+  | 'Sealed';

@@ -119,7 +119,7 @@ export class Rollouts {
     const before = this.#memory.state;
     if (madeFrom && (before.wanted !== madeFrom.wanted || before.former !== madeFrom.former))
       throw refused('PlanOutdated', `${this.#name} has changed since this plan was made: plan again`);
-    const made = await generated(plan, this.#memory.state.sealed);
+    const made = await generated(request, this.#memory.state.sealed);
     // Cluster workflows that began under an older release followed nobody up, and replay so.
     const keeps = patched('keep-plans');
     const revision = this.#memory.remember(request, made, renamed);

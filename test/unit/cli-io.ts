@@ -11,10 +11,11 @@ export interface Said {
 export interface Surroundings {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
 }
 
 /** Runs a command line in this process, without a terminal. */
-export async function farweave(argv: readonly string[], { cwd, env = {} }: Surroundings): Promise<Said> {
+export async function farweave(argv: readonly string[], { cwd, env = {}, stdin = '' }: Surroundings): Promise<Said> {
   const said = { out: '', err: '' };
   const stream = (name: 'out' | 'err') => ({
     write: (text: string) => void (said[name] += text),
@@ -26,6 +27,7 @@ export async function farweave(argv: readonly string[], { cwd, env = {} }: Surro
     err: stream('err'),
     env: { HOME: cwd, ...env },
     cwd,
+    input: async () => stdin,
     canAsk: false,
     color: false,
     unicode: true,

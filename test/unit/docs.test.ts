@@ -34,6 +34,7 @@ async function faultOf(command: string): Promise<string | undefined> {
     err: { ...silent, write: (text) => void (said += text) },
     env: {},
     cwd: '/',
+    input: async () => '',
     canAsk: false,
     color: false,
     unicode: true,

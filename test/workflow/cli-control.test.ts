@@ -237,6 +237,7 @@ function console_() {
     err: stream('err'),
     env: {},
     cwd: '/',
+    input: async () => '',
     canAsk: false,
     color: false,
     unicode: true,

@@ -45,6 +45,7 @@ function console_({ live = false, heard = (_text: string) => {} } = {}) {
     err: stream('err'),
     env: {},
     cwd: '/',
+    input: async () => '',
     canAsk: false,
     color: false,
     unicode: true,

@@ -112,9 +112,9 @@ function joining(command: Command): Command {
     .option('--host-key <SHA256:…>', 'the fingerprint that it must show (default: the first one is taken)')
     .option('--label <key=value>', 'a label; may be given several times', collected)
     .option('--role <name>', 'a role with a list of hosts to join; may be given several times', collected)
-    .option('--password <env:NAME|file:PATH|worker:ENTRY>', 'a login password of its own, by reference')
-    .option('--private-key <file:PATH|env:NAME|worker:ENTRY>', 'a private key of its own, by reference')
-    .option('--sudo-password <env:NAME|file:PATH|worker:ENTRY>', 'what its sudo asks for, by reference')
+    .option('--password <env:NAME|file:PATH|worker:ENTRY|age:SEALED>', 'a login password of its own, by reference')
+    .option('--private-key <file:PATH|env:NAME|worker:ENTRY|age:SEALED>', 'a private key of its own, by reference')
+    .option('--sudo-password <env:NAME|file:PATH|worker:ENTRY|age:SEALED>', 'what its sudo asks for, by reference')
     .option('--detach', 'begin and return at once')
     .option('--reason <text>', 'for those who come after');
 }

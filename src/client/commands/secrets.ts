@@ -5,18 +5,24 @@ import { openVault } from '../../activities/vault.ts';
 import type { ClusterView } from '../../workflows/contract.ts';
 import { type At, type Run, stateOf, teach, withCluster, writeJson } from '../command.ts';
 import { EXIT, Failure } from '../errors.ts';
+import { keygenOne } from './secrets/keygen.ts';
+import { rotateSecrets } from './secrets/rotate.ts';
+import { sealOne } from './secrets/seal.ts';
 
 export function addSecrets(program: Command, run: Run): void {
   const secrets = program
     .command('secrets')
-    .summary('what the cluster keeps sealed')
+    .summary('what is kept sealed, and for whom')
     .description(
       'Passwords and keys that were made for the cluster, or given to it, are kept sealed for its workers. Who may read ' +
-        "the workers' identity, a file in the state folder of the embedded server, may read them.",
+        "the workers' identity, a file in the state folder of the embedded server, may read them. A value that is sealed " +
+        'for them can also stand in the cluster file: { age: … }.',
     );
   teach(secrets, [
     ['farweave secrets list', 'their names'],
     ['farweave secrets show nodebb.adminPassword', 'one of them, on stdout'],
+    ['farweave secrets seal < password.txt', 'prints { age: … } for the cluster file'],
+    ['farweave secrets rotate', 'a new identity, and all that is kept sealed for it'],
   ]);
   secrets.command('list').summary('list their names').description('Lists their names.').action(run(list));
   secrets
@@ -25,6 +31,58 @@ export function addSecrets(program: Command, run: Run): void {
     .description('Prints the value, and nothing else, to stdout.')
     .argument('<name>', 'such as nodebb.adminPassword')
     .action(run(show));
+  addSeal(secrets, run);
+  addIdentities(secrets, run);
+}
+
+function addSeal(secrets: Command, run: Run): void {
+  const collected = (value: string, before: readonly string[] = []) => [...before, value];
+  const command = secrets
+    .command('seal')
+    .summary('seal a value for the workers')
+    .description(
+      'Prints { age: … }, which can stand in the cluster file wherever a secret can: only the workers can open it. The value ' +
+        'is typed unseen, or comes on stdin; one newline at its end is dropped. What `age --armor --recipient` prints does as well.',
+    )
+    .argument('[name]', 'what it is, for the question; - takes stdin on a terminal too')
+    .option(
+      '--recipient <age1…>',
+      'for whom; may be given several times (default: the workers of this server)',
+      collected,
+    )
+    .action(run(sealOne));
+  teach(command, [
+    ['farweave secrets seal access.password', 'asks for it on the terminal'],
+    ['farweave secrets seal --recipient age1… < key.pem', 'for workers that are elsewhere'],
+  ]);
+}
+
+function addIdentities(secrets: Command, run: Run): void {
+  const making = secrets
+    .command('keygen')
+    .summary('make an identity for workers')
+    .description(
+      'Makes the identity that opens what is sealed for workers, in a file that only its owner can read, and prints its ' +
+        'recipient. Workers make one by themselves where there is none: this is for when several are to share it.',
+    )
+    .option('-o, --output <file>', 'where to (default: identity in the state folder)')
+    .action(run(keygenOne));
+  teach(making, [['farweave secrets keygen -o identity', 'prints age1…, for whom to seal']]);
+  const rotating = secrets
+    .command('rotate')
+    .summary('give the workers a new identity')
+    .description(
+      'Makes a new identity for the workers and has all that clusters keep sealed anew for it. Meanwhile workers open what was ' +
+        'sealed for either, and nothing needs a restart. It can be called again wherever it was broken off, and says what is ' +
+        'to be done before --retire ends the former identity.',
+    )
+    .option('--retire', 'the former identity opens nothing any more')
+    .option('--force', 'with --retire: though something still needs it')
+    .action(run(rotateSecrets));
+  teach(rotating, [
+    ['farweave secrets rotate', 'begins, or goes on'],
+    ['farweave secrets rotate --retire', 'ends it, once nothing needs the former identity'],
+  ]);
 }
 
 async function list(at: At): Promise<number> {

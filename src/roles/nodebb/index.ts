@@ -186,5 +186,6 @@ function whereabouts(reference: SecretReference | undefined): string {
   if (reference === undefined) return `shown by farweave secrets show ${ADMIN_PASSWORD}`;
   if ('env' in reference) return `in $${reference.env}`;
   if ('file' in reference) return `in ${reference.file}`;
+  if ('age' in reference) return 'sealed in the cluster file';
   return 'command' in reference ? `from ${reference.command[0]}` : `known to the workers as ${reference.worker}`;
 }

@@ -1,4 +1,4 @@
-import type { SecretReference } from '../../../roles/secret.ts';
+import type { SecretReference, SecretValue } from '../../../roles/secret.ts';
 import { readTarget } from '../../../spec/init.ts';
 import { accessSecrets } from '../../../spec/login.ts';
 import { resolveSecrets } from '../../../spec/secrets.ts';
@@ -37,7 +37,7 @@ export function newHost(name: string, place: string, options: Joining): Added {
 }
 
 /** Values of the secrets that are the host's own. Throws SecretsError, which names all that are missing. */
-export async function ownSecrets(at: At, { labels = {}, ...host }: Added): Promise<Record<string, string>> {
+export async function ownSecrets(at: At, { labels = {}, ...host }: Added): Promise<Record<string, SecretValue>> {
   const references = accessSecrets([{ ...host, labels }], {});
   return Object.fromEntries(await resolveSecrets(references, at.io.env, { directory: folderOf(at) }));
 }
@@ -50,13 +50,14 @@ function labelOf(text: string): readonly [string, string] {
 
 /** A secret's value has no place on a command line, where every user of the machine can read it. */
 function referenceOf(text: string): SecretReference {
-  const [, from, what = ''] = /^(env|file|worker):(.+)$/.exec(text) ?? [];
+  const [, from, what = ''] = /^(env|file|worker|age):(.+)$/.exec(text) ?? [];
   if (from === 'env') return { env: what };
   if (from === 'file') return { file: what };
   if (from === 'worker') return { worker: what };
+  if (from === 'age') return { age: what };
   throw bad(
     'A secret is named on the command line, never written there.',
-    'Wants env:NAME, file:PATH or worker:ENTRY.',
+    'Wants env:NAME, file:PATH, worker:ENTRY or age:SEALED.',
   );
 }
 
