@@ -28,7 +28,13 @@ const line = operation('toy.line', z.object({ file: z.string(), line: z.string()
 });
 
 const host: HostSpec = { name: 'vm1', site: 'a', index: 0, address: '', port: 22, user: 'me', labels: {}, access: {} };
-const vault = { recipient: '', seal: async (value: string) => value, open: async (sealed: string) => sealed };
+const vault = {
+  recipient: '',
+  recipientNow: async () => '',
+  reseal: async (sealed: string) => sealed,
+  seal: async (value: string) => value,
+  open: async (sealed: string) => sealed,
+};
 
 let machines: Machines;
 let machine: Machine;
