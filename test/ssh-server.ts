@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly login?: 'none';
   /** The password that the host's sudo wants. `nopasswd`: it does not ask. `refuses`: the user may not. `missing`: there is none. */
   readonly sudo?: string | { readonly is: 'nopasswd' | 'refuses' | 'missing' };
+  /** It takes questions for a way to others, and never answers them. */
+  readonly leads?: 'nowhere';
   /** Host keys, PEM. */
   readonly hostKeys?: readonly string[];
   /** Sessions a connection that may be open at once. */
@@ -82,6 +84,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       if (options.login === 'none') return client.end();
       authenticate(context, options, attempts);
     });
+    if (options.leads === 'nowhere') client.on('tcpip', () => {});
     client.on('session', (accept, reject) => {
       if (sessions >= (options.sessions ?? 10)) return reject();
       sessions += 1;

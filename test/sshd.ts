@@ -15,6 +15,10 @@ export interface Sshd {
   readonly options: PoolOptions & { readonly state: string; readonly volatile: string };
   readonly folder: string;
   readonly port: number;
+  /** `SHA256:…` of one of its keys: `host` (Ed25519) or `host-ecdsa`. */
+  fingerprint(key: 'host' | 'host-ecdsa'): string;
+  /** How many connections it serves. */
+  sessions(): number;
   /** The command line of the processes that hold this text in their arguments. */
   processes(text: string): readonly string[];
   /** Breaks every connection, as a crash of sshd would. Jobs and the server go on. */
@@ -72,6 +76,8 @@ export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
       privateKey: readFileSync(join(folder, 'user'), 'utf8'),
     },
     options: { state: `${folder}/state`, volatile: `${folder}/volatile`, grace: 2, readyTimeout: 10_000 },
+    fingerprint: (key) => ofKey(join(folder, `${key}.pub`)),
+    sessions: () => processes().filter(({ parent }) => parent === server?.pid).length,
     processes: (text) => processes().flatMap(({ line }) => (line.includes(text) ? [line] : [])),
     cut: () => {
       for (const { pid, parent } of processes())
@@ -106,6 +112,11 @@ export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
   };
   await sshd.start();
   return sshd;
+}
+
+/** As ssh-keygen shows it. */
+function ofKey(path: string): string {
+  return execFileSync('/usr/bin/ssh-keygen', ['-lf', path], { encoding: 'utf8' }).split(' ')[1] ?? '';
 }
 
 function readOr(path: string): string {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
-import type { HostSpec } from '../plan/plan.ts';
+import type { Bastions, HostSpec } from '../plan/plan.ts';
 import type { Layout } from '../roles/context.ts';
 import { type Generated, SecretReference } from '../roles/secret.ts';
 import { NAME, NAME_WANTED } from '../roles/value.ts';
@@ -13,6 +13,7 @@ export interface Cluster extends Omit<Layout, 'cluster' | 'hosts' | 'sites'> {
   readonly text: string;
   readonly sites: Readonly<Record<string, Site>>;
   readonly hosts: readonly ClusterHost[];
+  readonly bastions: Bastions;
   readonly rollout: Rollout;
   /** Every secret by the name that hosts and stages use: `access.password`, `access.vm0.password`, `nodebb.adminPassword`. */
   readonly secrets: Readonly<Record<string, SecretReference | Generated>>;
@@ -24,6 +25,11 @@ export type ClusterHost = Omit<HostSpec, 'index'>;
 // Names stand in shell commands, file names, DNS names and workflow ids: none of them may need quoting.
 const name = z.string().regex(NAME, NAME_WANTED);
 
+/** In place of a bastion: none. */
+export const DIRECTLY = 'none';
+
+const via = z.string().exactOptional().describe(`Name of the bastion that leads there; ${DIRECTLY}: reached directly.`);
+
 const Site = z.strictObject({
   timezone: z
     .string()
@@ -33,12 +39,15 @@ const Site = z.strictObject({
   window: SiteWindow.exactOptional().describe(
     "When a rollout may begin work at this site, by the site's own clock: it wants the site's timezone. Work at the site waits for it; what has begun is brought to its end. Missing: always.",
   ),
+  via: via.describe(
+    `Name of the bastion that leads to the hosts of this site; ${DIRECTLY}: they are reached directly.`,
+  ),
 });
 
 export type Site = z.infer<typeof Site>;
 
-/** How to log in. Stands once for all hosts, and each host may differ. */
-export const Access = z.strictObject({
+/** How to log in, to a host or to a bastion. */
+const login = {
   user: z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'wants a login name')
@@ -48,6 +57,12 @@ export const Access = z.strictObject({
   password: SecretReference.exactOptional().describe('Login password, by reference.'),
   privateKey: SecretReference.exactOptional().describe('Private key in OpenSSH or PEM format, by reference.'),
   passphrase: SecretReference.exactOptional().describe('Passphrase of the private key, by reference.'),
+} as const;
+
+/** How to get in. Stands once for all hosts, and each host may differ. */
+export const Access = z.strictObject({
+  ...login,
+  via,
   sudo: z
     .strictObject({
       password: SecretReference.describe('Password that sudo asks for, by reference. Default: the login password.'),
@@ -58,24 +73,33 @@ export const Access = z.strictObject({
 
 export type Access = z.infer<typeof Access>;
 
+const address = z.string().refine(isAddress, 'wants an IPv4 address, an IPv6 address or a DNS name');
+
+const hostKey = z
+  .string()
+  .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'wants a fingerprint as `ssh-keygen -lf` prints it: SHA256:… with 43 characters')
+  .exactOptional();
+
+/** One bastion as it stands in the file. */
+export const Bastion = z.strictObject({
+  address: address.describe('Where SSH reaches the bastion: an IPv4 or IPv6 address, or a DNS name.'),
+  hostKey: hostKey.describe(
+    'Fingerprint (SHA256:…) that the bastion must show. Missing: the first one is taken, and held to ever after.',
+  ),
+  ...login,
+  via: via.describe('Name of another bastion that leads to this one.'),
+});
+
+export type Bastion = z.infer<typeof Bastion>;
+
 /** One host as it stands in the file. */
 export const Host = z.strictObject({
   name: name.describe('Unique in the cluster, and kept for the life of the host.'),
   site: z.string().describe('Name of the site that the host stands in.'),
-  address: z
-    .string()
-    .refine(isAddress, 'wants an IPv4 address, an IPv6 address or a DNS name')
-    .describe('Where SSH reaches the host: an IPv4 or IPv6 address, or a DNS name.'),
-  hostKey: z
-    .string()
-    .regex(
-      /^SHA256:[A-Za-z0-9+/]{43}$/,
-      'wants a fingerprint as `ssh-keygen -lf` prints it: SHA256:… with 43 characters',
-    )
-    .exactOptional()
-    .describe(
-      'Fingerprint (SHA256:…) that the host must show. Missing: the first one is taken, and held to ever after.',
-    ),
+  address: address.describe('Where SSH reaches the host: an IPv4 or IPv6 address, or a DNS name.'),
+  hostKey: hostKey.describe(
+    'Fingerprint (SHA256:…) that the host must show. Missing: the first one is taken, and held to ever after.',
+  ),
   labels: z
     .record(
       z.string().regex(/^[a-z][a-z0-9._-]{0,62}$/, 'wants a label of lower-case letters, digits, dots and dashes'),
@@ -100,6 +124,10 @@ export const frame = {
     .refine((sites) => Object.keys(sites).length > 0, 'wants at least one site')
     .describe('The data centers by name.'),
   access: Access.default({}).describe('How to log in to every host that does not say otherwise.'),
+  bastions: z
+    .record(name, Bastion.describe('A machine that leads to others.'))
+    .default({})
+    .describe('Bastions by name: machines that lead to hosts which cannot be reached without them.'),
   hosts: z.array(Host.describe('A machine.')).min(1).describe('The machines of the cluster.'),
   rollout: Rollout.prefault({}).describe(
     'How a rollout goes about the hosts, and what happens when something goes wrong.',

@@ -2,9 +2,10 @@ import * as z from 'zod';
 import { used } from '../roles/context.ts';
 import { roles as registry } from '../roles/index.ts';
 import type { Role } from '../roles/role.ts';
+import { bastionRules } from './bastions.ts';
 import { type Cluster, frame } from './cluster.ts';
 import { complaints, say } from './issues.ts';
-import { accessSecrets, hostOf } from './login.ts';
+import { accessSecrets, bastionOf, hostOf } from './login.ts';
 import { type Pieces, readPieces } from './pieces.ts';
 import { dotted, type Problem, SpecError } from './problem.ts';
 import {
@@ -63,7 +64,8 @@ function findings(value: unknown, roles: readonly Role[]): readonly Finding[] {
 function rules(pieces: Pieces, roles: readonly Role[]): readonly Finding[] {
   const { sites, access, hosts, sections, rollout, network } = pieces;
   const found = [
-    ...identityRules(hosts, access ?? {}),
+    ...identityRules(hosts, access ?? {}, sites),
+    ...bastionRules(pieces),
     ...(sites ? [...siteRules(hosts, Object.keys(sites)), ...windowRules(sites)] : []),
     ...(access ? credentialRules(hosts, access) : []),
     ...(network ? networkRules(network.value, network.path, hosts) : []),
@@ -72,12 +74,12 @@ function rules(pieces: Pieces, roles: readonly Role[]): readonly Finding[] {
   ];
   // Roles may trust what they are given, so they are not asked before it is right.
   if (found.some(({ severity }) => severity === 'error') || !pieces.complete || !network || !sites) return found;
-  const numbered = hosts.map(({ at, host }) => ({ ...hostOf(host, access ?? {}), index: at }));
+  const numbered = hosts.map(({ at, host }) => ({ ...hostOf(host, access ?? {}, sites), index: at }));
   return [...found, ...roleRules({ cluster: '', sites, hosts: numbered, network: network.value, sections }, roles)];
 }
 
 function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster {
-  const { metadata, sites, access, rollout, hosts } = z.object(frame).parse(value);
+  const { metadata, sites, access, bastions, rollout, hosts } = z.object(frame).parse(value);
   const { sections, network } = readPieces(Object(value), roles);
   if (!network)
     throw new Error('no role is the network: src/roles/index.ts must name one that has network() and always');
@@ -86,11 +88,12 @@ function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster
     name: metadata.name,
     text,
     sites,
-    hosts: hosts.map((host) => hostOf(host, access)),
+    hosts: hosts.map((host) => hostOf(host, access, sites)),
+    bastions: Object.fromEntries(Object.entries(bastions).map(([name, bastion]) => [name, bastionOf(name, bastion)])),
     network: network.value,
     sections,
     rollout,
-    secrets: Object.assign({}, accessSecrets(hosts, access), ...ofRoles),
+    secrets: Object.assign({}, accessSecrets(hosts, access, bastions), ...ofRoles),
   };
 }
 

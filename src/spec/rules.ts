@@ -3,6 +3,7 @@ import { contexts, type Layout, sectionPath, used } from '../roles/context.ts';
 import type { Network } from '../roles/network.ts';
 import type { Problem, Role } from '../roles/role.ts';
 import type { Access, Host } from './cluster.ts';
+import { viaOf } from './login.ts';
 import type { Pieces, Placed } from './pieces.ts';
 import { suggestion } from './problem.ts';
 import type { Rollout } from './rollout.ts';
@@ -10,12 +11,17 @@ import type { Rollout } from './rollout.ts';
 /** What is wrong with a value, by its path from the top of the file. */
 export type Finding = Problem;
 
-/** Names and addresses stand for one host each. */
-export function identityRules(hosts: readonly Placed[], access: Access): readonly Finding[] {
-  return [
-    ...doubles(hosts, 'name', ({ name }) => name),
-    ...doubles(hosts, 'address', (host) => `${canonical(host.address)} port ${host.port ?? access.port ?? 22}`),
-  ];
+/** Names and addresses stand for one host each. Behind two bastions the same address is that of two machines. */
+export function identityRules(
+  hosts: readonly Placed[],
+  access: Access,
+  sites: Pieces['sites'] = {},
+): readonly Finding[] {
+  const identity = (host: Host) => {
+    const { via } = viaOf(host, sites[host.site], access);
+    return `${canonical(host.address)} port ${host.port ?? access.port ?? 22}${via === undefined ? '' : ` via ${via}`}`;
+  };
+  return [...doubles(hosts, 'name', ({ name }) => name), ...doubles(hosts, 'address', identity)];
 }
 
 /** Hosts stand in sites that there are. */

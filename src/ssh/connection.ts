@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import ssh2, { type AuthenticationType, type ClientChannel, type ConnectConfig } from 'ssh2';
 import { AuthenticationFailed, HostKeyChanged, LinkLost, type SshError, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
@@ -13,8 +14,19 @@ export interface LinkOptions {
   readonly keepalive: number;
 }
 
-/** The machine has no room for another channel on this link. */
-export class ChannelRefused extends Error {}
+/** A stream to a machine's sshd, where a connection of our own does not get there. */
+export type Dial = () => Promise<Duplex>;
+
+/** The machine opens no such channel on this link. */
+export class ChannelRefused extends Error {
+  /** Why, as RFC 4254 numbers it. */
+  readonly reason: number;
+
+  constructor(error: Error & { reason?: unknown }) {
+    super(error.message.replace(/^\(SSH\) Channel open failure: /, ''));
+    this.reason = Number(error.reason);
+  }
+}
 
 /** Ed25519 first, so that a host with several keys always shows the same one. No SHA-1. */
 const ED25519 = ['ssh-ed25519'] as const;
@@ -26,14 +38,15 @@ type KeyKinds = readonly ((typeof ED25519)[number] | (typeof ECDSA)[number] | (t
  * Logs in. The machine's key is compared with `target.hostKey` before any credential is sent.
  * Rejects with Unreachable, HostKeyChanged or AuthenticationFailed.
  */
-export async function openLink(target: Target, options: LinkOptions): Promise<Link> {
+export async function openLink(target: Target, options: LinkOptions, dial?: Dial): Promise<Link> {
+  const login = async (kinds: KeyKinds) => handshake(target, { ...options, kinds }, await dial?.());
   try {
-    return await handshake(target, options, [...ED25519, ...ECDSA, ...RSA]);
+    return await login([...ED25519, ...ECDSA, ...RSA]);
   } catch (error) {
     if (!(error instanceof HostKeyChanged)) throw error;
     // The pin may be of another kind of key than the one we prefer.
     for (const kinds of [ECDSA, RSA]) {
-      const link = await handshake(target, options, kinds).catch((other: unknown) => {
+      const link = await login(kinds).catch((other: unknown) => {
         // It showed the key that is pinned, and then refused the login.
         if (other instanceof AuthenticationFailed) throw other;
         return undefined;
@@ -84,16 +97,35 @@ export class Link {
    * Rejects with LinkLost, or with ChannelRefused where sshd's MaxSessions is reached.
    */
   exec<Result>(command: string, use: (channel: Channel) => Result): Promise<Result> {
+    return this.#open((answer) => this.#client.exec(command, answer), use);
+  }
+
+  /** A stream to what this machine can reach. Rejects with LinkLost, or with ChannelRefused where it does not lead there. */
+  stream({ address, port }: Pick<Target, 'address' | 'port'>): Promise<Channel> {
+    return this.#open(
+      (answer) => this.#client.forwardOut('127.0.0.1', 0, address, port, answer),
+      (channel) => {
+        // What is at its other end learns why it ends.
+        const forget = this.onBroken((error) => channel.emit('error', error));
+        return channel.on('close', forget);
+      },
+    );
+  }
+
+  #open<Result>(
+    ask: (answer: (error: Error | undefined, channel: Channel) => void) => void,
+    use: (channel: Channel) => Result,
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
       // ssh2 does not promise to call back when the connection goes.
       const forget = this.onBroken(reject);
       if (this.broken) return;
       try {
-        this.#client.exec(command, (error, channel) => {
+        ask((error, channel) => {
           forget();
           if (!error) resolve(use(channel));
           else if (this.broken) reject(this.broken);
-          else if ('reason' in error) reject(new ChannelRefused(error.message));
+          else if ('reason' in error) reject(new ChannelRefused(error));
           else reject(new LinkLost(this.#target, error.message, error));
         });
       } catch (error) {
@@ -109,7 +141,11 @@ export class Link {
   }
 }
 
-function handshake(target: Target, options: LinkOptions, kinds: KeyKinds): Promise<Link> {
+function handshake(
+  target: Target,
+  { readyTimeout, keepalive, kinds }: LinkOptions & { readonly kinds: KeyKinds },
+  sock: Duplex | undefined,
+): Promise<Link> {
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client();
     let shown = '';
@@ -133,11 +169,10 @@ function handshake(target: Target, options: LinkOptions, kinds: KeyKinds): Promi
         ? new HostKeyChanged(target, target.hostKey, shown)
         : undefined;
     const config: ConnectConfig = {
-      host: target.address,
-      port: target.port,
+      ...(sock ? { sock } : { host: target.address, port: target.port }),
       username: target.user,
-      readyTimeout: options.readyTimeout,
-      keepaliveInterval: options.keepalive,
+      readyTimeout,
+      keepaliveInterval: keepalive,
       keepaliveCountMax: 3,
       algorithms: { serverHostKey: [...kinds] },
       hostVerifier: (key: Buffer) => {

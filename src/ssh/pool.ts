@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
-import type { Connect, Target } from './host.ts';
+import { Bastions } from './bastions.ts';
+import type { Connect } from './host.ts';
+import { keyOfTarget } from './key.ts';
 import { type HostOptions, PooledHost } from './pooled-host.ts';
 
 /** Times in milliseconds, what is left out as in `DEFAULTS`. */
@@ -31,11 +32,12 @@ export interface Pool {
 export function createPool(options: PoolOptions = {}): Pool {
   const settings = { ...DEFAULTS, ...options };
   const closing = new AbortController();
+  const bastions = new Bastions(settings, closing.signal);
   const hosts = new Map<string, PooledHost>();
   return {
     connect: async (target) => {
       const key = keyOfTarget(target);
-      const host = hosts.get(key) ?? new PooledHost(target, settings, closing.signal);
+      const host = hosts.get(key) ?? new PooledHost(target, settings, closing.signal, bastions);
       hosts.set(key, host);
       try {
         await host.ready();
@@ -50,13 +52,7 @@ export function createPool(options: PoolOptions = {}): Pool {
       closing.abort();
       for (const host of hosts.values()) host.end();
       hosts.clear();
+      bastions.end();
     },
   };
-}
-
-function keyOfTarget({ name, address, port, user, password, privateKey, passphrase, sudoPassword, hostKey }: Target) {
-  const parts = [name, address, port, user, password, privateKey, passphrase, sudoPassword, hostKey];
-  return createHash('sha256')
-    .update(JSON.stringify(parts.map((part) => part ?? null)))
-    .digest('hex');
 }

@@ -1,4 +1,5 @@
 import { ask, inquire } from './ask.ts';
+import type { Bastions } from './bastions.ts';
 import type { Command, Output } from './command.ts';
 import type { JobOptions } from './conversation.ts';
 import { AuthenticationFailed, Cancelled, Detached, isLoss, Unreachable } from './errors.ts';
@@ -18,6 +19,7 @@ export class PooledHost implements Host {
   readonly #settings: HostOptions;
   readonly #closing: AbortSignal;
   readonly #links: Links;
+  readonly #bastions: Bastions;
   /** The first shell goes alone: a refused password must not be tried by several at once. */
   #proof: Promise<unknown> | undefined;
   #proven = false;
@@ -28,15 +30,21 @@ export class PooledHost implements Host {
   #working = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(target: Target, settings: HostOptions, closing: AbortSignal) {
+  constructor(target: Target, settings: HostOptions, closing: AbortSignal, bastions: Bastions) {
     this.#target = target;
     this.#settings = settings;
     this.#closing = closing;
-    this.#links = new Links(target, settings, closing);
+    this.#bastions = bastions;
+    const { via } = target;
+    this.#links = new Links(target, settings, closing, via && (() => bastions.dial(target, via)));
   }
 
   get hostKey(): string {
     return this.#links.hostKey ?? '';
+  }
+
+  get bastionKeys(): Readonly<Record<string, string>> {
+    return this.#bastions.keysTo(this.#target);
   }
 
   /** There is a connection that works, as far as we know. */

@@ -9,11 +9,12 @@ import {
 } from '@temporalio/workflow';
 import type { FailureDetail, Recalled, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
 import type { Account } from './account.ts';
 import type { PlacedStage, Problem, SiteInput } from './contract.ts';
 
 /** What a step is asked of. */
-export type Ground = Pick<SiteInput, 'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed' | 'owner'>;
+export type Ground = Pick<SiteInput, 'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed' | 'owner' | 'bastions'>;
 
 /** A stage, or the gate of one. */
 export type Asked = Pick<
@@ -78,18 +79,20 @@ export const recalled = (ground: Ground, account: Account, host: HostSpec, copy:
 };
 
 function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
-  const { cluster, revision, rollout, fence, sealed, owner } = ground;
+  const { cluster, revision, rollout, fence, sealed, owner, bastions } = ground;
   const needs = new Set(stages.flatMap((stage) => stage.needs));
   // A check of all together must hold without those that are parked: to it, their facts are empty.
   const isCheck = stages.length > 0 && stages.every((stage) => stage.kind === 'check');
   const known = isCheck ? leavingOut(account.parked, account.facts) : account.facts;
-  const names = new Set([...Object.values(host.access), ...stages.flatMap((stage) => stage.secrets), DIGEST_KEY]);
+  const way = bastionsTo([host], bastions);
+  const names = new Set([...accessTo([host], bastions), ...stages.flatMap((stage) => stage.secrets), DIGEST_KEY]);
   const generation = (stage: Asked) => account.generationOf(host.name, stage);
   return {
     cluster,
     revision,
     fence: fence + (stages[0] ? numberOf(stages[0].place, generation(stages[0]), undo) : 0),
     host,
+    ...way,
     steps: stages.map((stage) => ({
       receipt: `${rollout}/${stage.id}`,
       operation: stage.operation,
@@ -97,7 +100,7 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
       generation: generation(stage),
       timeout: stage.timeout,
     })),
-    facts: { ...keyOf(host, account.facts), ...pick(known, needs) },
+    facts: { ...keyOf(host, account.facts), ...keysOfBastions(account.facts, way.bastions), ...pick(known, needs) },
     sealed: pick(sealed, names),
     ...(owner && { owner }),
   };

@@ -1,6 +1,6 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { Recalled, Sealed } from '../activities/contract.ts';
-import type { HostSpec } from '../plan/plan.ts';
+import type { Bastions, HostSpec } from '../plan/plan.ts';
 import type { ClusterState } from './cluster-contract.ts';
 import type { Problem } from './records.ts';
 
@@ -56,6 +56,8 @@ export const adoptUpdate = defineUpdate<ClusterState, [AdoptRequest]>('adopt');
 export interface RecallInput {
   readonly cluster: string;
   readonly hosts: readonly HostSpec[];
+  /** On the way to the hosts. */
+  readonly bastions?: Bastions;
   /** For the access to the hosts. */
   readonly sealed: Sealed;
 }

@@ -1,5 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
 import { DIGEST_KEY, HOST_KEY, type HostSpec, type Plan, type Stage } from '../plan/plan.ts';
+import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
 import type { Account } from './account.ts';
 import { fenceFrom } from './activity.ts';
 import type { Ledger, PlacedStage, RolloutInput, SiteInput } from './contract.ts';
@@ -19,11 +20,8 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
   const names = new Set(hosts.map((host) => host.name));
   const here = part.stages.map((stage) => ({ ...stage, hosts: stage.hosts.filter((host) => names.has(host)) }));
   const stages = here.filter((stage) => stage.hosts.length > 0);
-  const secrets = [
-    ...hosts.flatMap((host) => Object.values(host.access)),
-    ...stages.flatMap(secretsNamedBy),
-    DIGEST_KEY,
-  ];
+  const way = bastionsTo(hosts, plan.bastions);
+  const secrets = [...accessTo(hosts, plan.bastions), ...stages.flatMap(secretsNamedBy), DIGEST_KEY];
   return {
     cluster: plan.cluster,
     revision,
@@ -31,13 +29,14 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
     rollout: firstExecutionRunId,
     fence: fenceFrom(since),
     hosts,
+    ...way,
     stages,
     sealed: only({ ...sealed, ...fromWorkers(plan) }, new Set(secrets)),
     ...(owner && { owner }),
     patience: plan.patience,
     onFailure: plan.onFailure,
     purpose: plan.purpose,
-    ledger: ledgerOf(account, names, stages),
+    ledger: ledgerOf(account, { names, stages, ...way }),
     dirty: [...account.dirty].filter((host) => names.has(host)),
     changed: account.changed > 0 || plan.purpose === 'verify',
     paused,
@@ -45,10 +44,16 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
   };
 }
 
-function ledgerOf(account: Account, names: ReadonlySet<string>, stages: readonly PlacedStage[]): Ledger {
+function ledgerOf(
+  account: Account,
+  { names, stages, bastions }: Pick<SiteInput, 'stages' | 'bastions'> & { readonly names: ReadonlySet<string> },
+): Ledger {
   const { facts, settled, parked, steps, generations } = account.toJSON();
   return {
-    facts: only(facts, new Set([HOST_KEY, ...stages.flatMap(factsNamedBy)])),
+    facts: {
+      ...only(facts, new Set([HOST_KEY, ...stages.flatMap(factsNamedBy)])),
+      ...keysOfBastions(facts, bastions),
+    },
     settled: ofStages(stages, settled, (hosts) => hosts.filter((host) => names.has(host))),
     touched: {},
     parked: parked.filter((host) => names.has(host)),
@@ -65,7 +70,7 @@ function windowsOf({ policy, purpose }: Plan, hosts: readonly HostSpec[]): Pick<
 }
 
 /** In place of a ciphertext: where the worker finds it. */
-function fromWorkers({ secrets }: Plan): Readonly<Record<string, string>> {
+export function fromWorkers({ secrets }: Pick<Plan, 'secrets'>): Readonly<Record<string, string>> {
   const entries = Object.entries(secrets).flatMap(([name, source]) =>
     source.from === 'worker' ? [[name, `worker:${source.entry}`] as const] : [],
   );

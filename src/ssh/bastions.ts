@@ -1,0 +1,103 @@
+import type { Duplex } from 'node:stream';
+import { ChannelRefused } from './connection.ts';
+import { BastionKeyChanged, HostKeyChanged, printable, Unreachable } from './errors.ts';
+import type { Target } from './host.ts';
+import { keyOfTarget } from './key.ts';
+import { Links, type LinksOptions } from './links.ts';
+
+/** Streams a connection. sshd has no limit of its own for them, but each waits for those before it. */
+const STREAMS = 250;
+
+export interface BastionsOptions extends LinksOptions {
+  /** Milliseconds without a stream, until the connection to a bastion is closed. */
+  readonly idle: number;
+}
+
+/** The connections to one bastion, and how many streams lead through them, or are about to. */
+interface Gate {
+  readonly links: Links;
+  streams: number;
+  idle?: NodeJS.Timeout;
+}
+
+/** The ways through bastions. All hosts behind a bastion share one login to it. */
+export class Bastions {
+  readonly #options: BastionsOptions;
+  readonly #closing: AbortSignal;
+  readonly #gates = new Map<string, Gate>();
+
+  constructor(options: BastionsOptions, closing: AbortSignal) {
+    this.#options = { ...options, channels: STREAMS, links: Infinity };
+    this.#closing = closing;
+  }
+
+  /**
+   * A stream to the sshd of a machine, through the bastion that leads to it. Rejects with what is wrong with the bastion
+   * (Unreachable, LinkLost, AuthenticationFailed, BastionKeyChanged), or with Unreachable where it cannot get there either.
+   */
+  async dial(to: Target, bastion: Target): Promise<Duplex> {
+    const gate = this.#gateTo(bastion);
+    clearTimeout(gate.idle);
+    gate.streams += 1;
+    try {
+      const stream = await gate.links.openStream(to);
+      return stream.on('close', () => this.#release(bastion, gate));
+    } catch (error) {
+      this.#release(bastion, gate);
+      if (error instanceof HostKeyChanged) throw new BastionKeyChanged(error);
+      throw error instanceof ChannelRefused ? unled(to, bastion, error) : error;
+    }
+  }
+
+  /** The keys that the bastions on the way to a machine have shown, by name. */
+  keysTo({ via }: Target): Readonly<Record<string, string>> {
+    if (!via) return {};
+    const key = this.#gates.get(keyOfTarget(via))?.links.hostKey;
+    return { ...this.keysTo(via), ...(key !== undefined && { [via.name]: key }) };
+  }
+
+  end(): void {
+    for (const { links, idle } of this.#gates.values()) {
+      clearTimeout(idle);
+      links.end();
+    }
+    this.#gates.clear();
+  }
+
+  #gateTo(bastion: Target): Gate {
+    const key = keyOfTarget(bastion);
+    const { via } = bastion;
+    const dial = via && (() => this.dial(bastion, via));
+    const gate = this.#gates.get(key) ?? { links: new Links(bastion, this.#options, this.#closing, dial), streams: 0 };
+    this.#gates.set(key, gate);
+    return gate;
+  }
+
+  #release(bastion: Target, gate: Gate): void {
+    gate.streams -= 1;
+    if (gate.streams > 0) return;
+    const forget = () => {
+      gate.links.end();
+      this.#gates.delete(keyOfTarget(bastion));
+    };
+    // Nobody is there: no reason to remember its credentials, nor a key.
+    if (gate.links.none) forget();
+    else gate.idle = setTimeout(forget, this.#options.idle).unref();
+  }
+}
+
+/** RFC 4254, section 5.1. */
+const CONNECT_FAILED = 2;
+
+/** A bastion that does not lead to a machine: whose fault it is depends on why. */
+function unled(to: Target, bastion: Target, { reason, message }: ChannelRefused): Unreachable {
+  if (reason === CONNECT_FAILED) return new Unreachable(to, `through ${bastion.name}: ${said(message)}`);
+  return new Unreachable(
+    bastion,
+    `does not let us through to ${to.address}:${to.port}: ${said(message)}`,
+    undefined,
+    'Its sshd must allow it: AllowTcpForwarding and PermitOpen.',
+  );
+}
+
+const said = (message: string) => printable(message).slice(0, 200);
