@@ -74,7 +74,7 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
 
     /** A machine with the values of what it takes to log in there. `keys`: those that are known. */
     async function machine(
-      { name, address, port, user, access, hostKey }: Pick<HostSpec, 'name'> & BastionSpec,
+      { name, address, port, user, agent, become, access, hostKey }: Pick<HostSpec, 'name' | 'become'> & BastionSpec,
       keys: Facts[string] = {},
     ): Promise<Target> {
       const pinned = hostKey ?? keys[name];
@@ -84,6 +84,8 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
         address,
         port,
         user,
+        ...(agent && { agent }),
+        ...(become && { become }),
         ...(Object.fromEntries(await Promise.all(entries)) as Pick<Target, keyof HostSpec['access']>),
         ...(pinned !== undefined && { hostKey: pinned }),
       };

@@ -15,6 +15,10 @@ export interface HostSpec {
   readonly labels: Readonly<Record<string, string>>;
   /** The bastion behind which it stands. */
   readonly via?: string;
+  /** The keys of the worker's ssh agent let one in. */
+  readonly agent?: true;
+  /** How to become root, where it is not by sudo. */
+  readonly become?: 'doas';
   /** Names of secrets. */
   readonly access: Credentials & { readonly sudoPassword?: string };
   /** It is taken out of the cluster: where it does not answer, the others go on without it. */
@@ -37,6 +41,8 @@ export interface BastionSpec {
   readonly hostKey?: string;
   /** Another bastion that leads to this one. */
   readonly via?: string;
+  /** The keys of the worker's ssh agent let one in. */
+  readonly agent?: true;
   readonly access: Credentials;
 }
 

@@ -52,11 +52,11 @@ function unknown(path: Finding['path'], via: string, names: readonly string[]): 
 function credentialRule(name: string, bastion: Bastion): readonly Finding[] {
   if (bastion.passphrase && !bastion.privateKey)
     return [error(['bastions', name, 'passphrase'], 'there is no privateKey beside it that it could open')];
-  if (bastion.password || bastion.privateKey) return [];
+  if (bastion.password || bastion.privateKey || bastion.agent) return [];
   return [
     error(
       ['bastions', name],
-      `no way to log in to the bastion ${name}: give password or privateKey here, by reference such as { env: FARWEAVE_GATE_PASSWORD }; those under access are for hosts`,
+      `no way to log in to the bastion ${name}: give password or privateKey here, by reference such as { env: FARWEAVE_GATE_PASSWORD }, or agent: true; those under access are for hosts`,
     ),
   ];
 }

@@ -57,6 +57,12 @@ const login = {
   password: SecretReference.exactOptional().describe('Login password, by reference.'),
   privateKey: SecretReference.exactOptional().describe('Private key in OpenSSH or PEM format, by reference.'),
   passphrase: SecretReference.exactOptional().describe('Passphrase of the private key, by reference.'),
+  agent: z
+    .boolean()
+    .exactOptional()
+    .describe(
+      'Log in with the keys of the ssh agent of the worker: the one on this machine has the agent of whoever uses it.',
+    ),
 } as const;
 
 /** How to get in. Stands once for all hosts, and each host may differ. */
@@ -68,7 +74,11 @@ export const Access = z.strictObject({
       password: SecretReference.describe('Password that sudo asks for, by reference. Default: the login password.'),
     })
     .exactOptional()
-    .describe('How to become root, where the user is another.'),
+    .describe('What sudo needs, where the user is not root.'),
+  become: z
+    .enum(['sudo', 'doas'])
+    .exactOptional()
+    .describe('How to become root, where the user is another. doas must not ask for a password. Default: sudo.'),
 });
 
 export type Access = z.infer<typeof Access>;

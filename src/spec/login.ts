@@ -24,6 +24,8 @@ export function hostOf(host: Host, access: Access, sites: Readonly<Record<string
     ...(host.hostKey && { hostKey: host.hostKey }),
     labels: host.labels,
     ...viaOf(host, sites[host.site], access),
+    ...((host.agent ?? access.agent) && { agent: true as const }),
+    ...((host.become ?? access.become) === 'doas' && { become: 'doas' as const }),
     access: { ...namesOf(shared), ...namesOf(own) },
   };
 }
@@ -37,6 +39,7 @@ export function bastionOf(name: string, bastion: Bastion): BastionSpec {
     user: bastion.user ?? 'root',
     ...(bastion.hostKey && { hostKey: bastion.hostKey }),
     ...viaOf(bastion),
+    ...(bastion.agent && { agent: true as const }),
     access,
   };
 }

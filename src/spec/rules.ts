@@ -76,11 +76,15 @@ const ORPHAN = 'there is no privateKey beside it that it could open';
 
 function credentialRule({ at, host }: Placed, access: Access): readonly Finding[] {
   if (host.passphrase && !host.privateKey) return [error(['hosts', at, 'passphrase'], ORPHAN)];
-  if (host.password || host.privateKey || access.password || access.privateKey) return [];
+  const becomes = host.become ?? access.become;
+  if (becomes === 'doas' && host.sudo)
+    return [error(['hosts', at, 'sudo'], 'is of no use to doas, which must not ask for a password (permit nopass)')];
+  const isOpen = host.agent ?? access.agent ?? false;
+  if (isOpen || host.password || host.privateKey || access.password || access.privateKey) return [];
   return [
     error(
       ['hosts', at],
-      `no way to log in to ${host.name}: give password or privateKey here or under access, by reference such as { env: FARWEAVE_PASSWORD }`,
+      `no way to log in to ${host.name}: give password or privateKey here or under access, by reference such as { env: FARWEAVE_PASSWORD }, or agent: true`,
     ),
   ];
 }

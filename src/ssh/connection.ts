@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import ssh2, { type AuthenticationType, type ClientChannel, type ConnectConfig } from 'ssh2';
+import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
+import { credentials } from './credentials.ts';
 import { AuthenticationFailed, HostKeyChanged, LinkLost, type SshError, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
 import { classify, expired, refused } from './login-failure.ts';
@@ -12,6 +13,8 @@ export interface LinkOptions {
   readonly readyTimeout: number;
   /** Milliseconds between signs of life; a link that leaves out three in a row is dead. */
   readonly keepalive: number;
+  /** Path of the socket of the ssh agent, if there is one. */
+  readonly agent?: string;
 }
 
 /** A stream to a machine's sshd, where a connection of our own does not get there. */
@@ -143,7 +146,7 @@ export class Link {
 
 function handshake(
   target: Target,
-  { readyTimeout, keepalive, kinds }: LinkOptions & { readonly kinds: KeyKinds },
+  { readyTimeout, keepalive, agent, kinds }: LinkOptions & { readonly kinds: KeyKinds },
   sock: Duplex | undefined,
 ): Promise<Link> {
   return new Promise((resolve, reject) => {
@@ -153,12 +156,14 @@ function handshake(
       reject(error);
       client.destroy();
     };
-    const login = credentials(target, fail);
+    const login = credentials(target, { agent, parseKey: ssh2.utils.parseKey, fail });
     client
       // Or Nagle's algorithm and the other side's delayed acknowledgement add 40 ms to what we say.
       .on('connect', () => client.setNoDelay(true))
       .on('ready', () => resolve(new Link(client, target, shown)))
-      .on('error', (error) => fail(changed() ?? classify(target, error)))
+      .on('error', (error) => {
+        if (!login.goesOn(error)) fail(changed() ?? classify(target, error, login.tried));
+      })
       // It may close before it is ready without an error.
       .on('close', () =>
         fail(changed() ?? new Unreachable(target, 'closed the connection before the login was finished')),
@@ -179,7 +184,7 @@ function handshake(
         shown = fingerprint(key);
         return changed() === undefined;
       },
-      authHandler: login,
+      authHandler: login.next,
     };
     try {
       client.connect(config);
@@ -192,48 +197,4 @@ function handshake(
 /** `SHA256:…` as ssh-keygen shows it. */
 export function fingerprint(key: Buffer): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
-}
-
-/**
- * Says how to log in, method by method. The password is tried once: by `keyboard-interactive` only where the host does
- * not take it as `password`, since every refused attempt counts towards locking the account.
- */
-function credentials(target: Target, fail: (error: SshError) => void): NonNullable<ConnectConfig['authHandler']> {
-  const { user: username, password, privateKey, passphrase } = target;
-  const untried = new Set<AuthenticationType>();
-  if (privateKey !== undefined) untried.add('publickey');
-  if (password !== undefined) untried.add('password').add('keyboard-interactive');
-  let sent: AuthenticationType | undefined;
-  return (left: readonly AuthenticationType[] | null, partial: boolean | null, next) => {
-    const wrong = sent === 'password' && !partial && left?.includes('password');
-    if (wrong) untried.delete('keyboard-interactive');
-    sent = [...untried].find((method) => left === null || left.includes(method));
-    if (sent === undefined) return fail(refused(target, left));
-    untried.delete(sent);
-    if (sent === 'publickey') {
-      const key = ssh2.utils.parseKey(privateKey ?? '', passphrase);
-      if (key instanceof Error || !privateKey) {
-        return fail(
-          new AuthenticationFailed(
-            target,
-            'the private key cannot be read',
-            'Check the private key and its passphrase.',
-            key,
-          ),
-        );
-      }
-      return next({ type: 'publickey', username, key: privateKey, ...(passphrase !== undefined && { passphrase }) });
-    }
-    if (sent === 'password') return next({ type: 'password', username, password: password ?? '' });
-    let answered = false;
-    return next({
-      type: 'keyboard-interactive',
-      username,
-      prompt: (_name, _instructions, _language, prompts, finish) => {
-        const asksForPassword = prompts.length === 1 && !prompts[0]?.echo && !answered;
-        if (prompts.length > 0) answered = true;
-        finish(asksForPassword ? [password ?? ''] : []);
-      },
-    });
-  };
 }

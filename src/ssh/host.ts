@@ -11,6 +11,10 @@ export interface Target {
   readonly password?: string;
   readonly privateKey?: string;
   readonly passphrase?: string;
+  /** The keys of the pool's ssh agent may let us in. */
+  readonly agent?: true;
+  /** How to become root there, where it is not by sudo. */
+  readonly become?: 'doas';
   /** For `sudo`; without it the login password is tried. Never sent where sudo does not ask. */
   readonly sudoPassword?: string;
   /** `SHA256:…` of the key that the machine must show. Without it the first one is taken and reported. */
