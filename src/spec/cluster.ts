@@ -83,6 +83,20 @@ export const Access = z.strictObject({
 
 export type Access = z.infer<typeof Access>;
 
+const ownFile = z.union([z.boolean(), z.string().min(1)]).exactOptional();
+
+/** The same as it stands in a file: with what the command line writes out before anybody else reads it. */
+export const WrittenAccess = Access.extend({
+  sshConfig: ownFile.describe(
+    'Whether addresses may be aliases of ~/.ssh/config (or of the file named here). The command line writes out what they mean.',
+  ),
+  knownHosts: ownFile.describe(
+    'Whether hosts and bastions without a hostKey are held to the one in ~/.ssh/known_hosts (or in the file named here). The command line writes it out.',
+  ),
+});
+
+export type WrittenAccess = z.infer<typeof WrittenAccess>;
+
 const address = z.string().refine(isAddress, 'wants an IPv4 address, an IPv6 address or a DNS name');
 
 const hostKey = z
@@ -133,7 +147,7 @@ export const frame = {
     .record(name, Site.describe('A data center.'))
     .refine((sites) => Object.keys(sites).length > 0, 'wants at least one site')
     .describe('The data centers by name.'),
-  access: Access.default({}).describe('How to log in to every host that does not say otherwise.'),
+  access: WrittenAccess.default({}).describe('How to log in to every host that does not say otherwise.'),
   bastions: z
     .record(name, Bastion.describe('A machine that leads to others.'))
     .default({})

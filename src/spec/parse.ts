@@ -18,6 +18,7 @@ import {
   rolloutRules,
   siteRules,
   windowRules,
+  writtenRules,
 } from './rules.ts';
 import { clusterSchema, jsonSchema } from './schema.ts';
 import { readSource, type Source } from './source.ts';
@@ -25,6 +26,8 @@ import { readSource, type Source } from './source.ts';
 /** What messages call the file, and the roles that there are (the registry's unless told). */
 export interface ParseOptions {
   readonly file: string;
+  /** The text as somebody has written it, where the one that is parsed says more: positions are those in it. */
+  readonly written?: string;
   readonly roles?: readonly Role[];
 }
 
@@ -37,8 +40,8 @@ export interface Parsed {
  * Parses the text of a cluster.yaml. Pure.
  * @throws SpecError with everything that is wrong at once.
  */
-export function parseCluster(text: string, { file, roles = registry }: ParseOptions): Parsed {
-  const source = readSource(text);
+export function parseCluster(text: string, { file, written = text, roles = registry }: ParseOptions): Parsed {
+  const source = { ...readSource(written), ...valueOf(text) };
   const mistakes = source.mistakes.map(({ path, offset, message }): Problem => {
     return { severity: 'error', file, ...source.position(offset), path: dotted(path), message };
   });
@@ -48,6 +51,12 @@ export function parseCluster(text: string, { file, roles = registry }: ParseOpti
   const sorted = problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
   if (sorted.some(({ severity }) => severity === 'error')) throw new SpecError(sorted);
   return { cluster: assemble(text, source.value, roles), warnings: sorted };
+}
+
+/** What a text says, and what of it no schema sees. */
+function valueOf(text: string): Pick<Source, 'value' | 'mistakes'> {
+  const { mistakes, ...source } = readSource(text);
+  return { mistakes, ...('value' in source && { value: source.value }) };
 }
 
 function findings(value: unknown, roles: readonly Role[]): readonly Finding[] {
@@ -66,6 +75,7 @@ function rules(pieces: Pieces, roles: readonly Role[]): readonly Finding[] {
   const found = [
     ...identityRules(hosts, access ?? {}, sites),
     ...bastionRules(pieces),
+    ...(access ? writtenRules(access) : []),
     ...(sites ? [...siteRules(hosts, Object.keys(sites)), ...windowRules(sites)] : []),
     ...(access ? credentialRules(hosts, access) : []),
     ...(network ? networkRules(network.value, network.path, hosts) : []),

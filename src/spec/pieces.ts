@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { type Layout, sectionPath } from '../roles/context.ts';
 import type { Network } from '../roles/network.ts';
 import type { Role } from '../roles/role.ts';
-import { Access, Bastion, Host } from './cluster.ts';
+import { Bastion, Host, WrittenAccess } from './cluster.ts';
 import { Rollout } from './rollout.ts';
 
 /** A host that could be read, with its place in the list. */
@@ -17,7 +17,7 @@ export interface Placed {
  */
 export interface Pieces {
   readonly sites?: z.infer<typeof Sites>;
-  readonly access?: Access;
+  readonly access?: WrittenAccess;
   readonly hosts: readonly Placed[];
   /** By name, also of those that could not be read. */
   readonly bastions: Readonly<Record<string, Bastion | undefined>>;
@@ -60,7 +60,7 @@ export function readPieces(value: object, roles: readonly Role[]): Pieces {
   });
   return {
     ...present('sites', Sites.safeParse(top.sites).data),
-    ...present('access', Access.safeParse(top.access ?? {}).data),
+    ...present('access', WrittenAccess.safeParse(top.access ?? {}).data),
     ...present('rollout', Rollout.safeParse(top.rollout ?? {}).data),
     ...present('network', networkOf(read)),
     hosts,

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { contexts, type Layout, sectionPath, used } from '../roles/context.ts';
 import type { Network } from '../roles/network.ts';
 import type { Problem, Role } from '../roles/role.ts';
-import type { Access, Host } from './cluster.ts';
+import type { Access, Host, WrittenAccess } from './cluster.ts';
 import { viaOf } from './login.ts';
 import type { Pieces, Placed } from './pieces.ts';
 import { suggestion } from './problem.ts';
@@ -62,6 +62,15 @@ export function rolloutRules({ canary, waves, soak, approval }: Rollout, hosts: 
       : []),
     ...(isAll ? [warning(['rollout', 'canary'], 'is every host there is: no other follows it')] : []),
   ];
+}
+
+/** Files of somebody's home are read by the command line alone: a worker, which knows another home, never sees these. */
+export function writtenRules(access: WrittenAccess): readonly Finding[] {
+  return (['sshConfig', 'knownHosts'] as const)
+    .filter((key) => access[key] !== undefined && access[key] !== false)
+    .map((key) =>
+      error(['access', key], 'is for files that the farweave command reads: here only what they mean is understood'),
+    );
 }
 
 /** Every host can be logged in to. */
