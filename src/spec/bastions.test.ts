@@ -3,6 +3,7 @@ import { TOY, toys } from '../../test/unit/toy.ts';
 import { compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
 import { printPlan } from '../plan/print.ts';
+import { readCluster } from './file.ts';
 import { parseCluster } from './parse.ts';
 import { line, SpecError } from './problem.ts';
 
@@ -129,4 +130,12 @@ it.each([
   const said = problems(text);
   expect(said).toHaveLength(messages.length);
   for (const [n, message] of messages.entries()) expect(said[n]).toContain(message);
+});
+
+it('is taught by an example that parses, without a warning', async () => {
+  const { cluster, warnings } = await readCluster(new URL('../../examples/bastions.yaml', import.meta.url).pathname);
+  expect(warnings).toEqual([]);
+  expect(cluster.hosts).toMatchObject([{ become: 'doas' }, { via: 'gate-fra' }, { via: 'inner-nyc', agent: true }]);
+  const plan = compilePlan(cluster, { indexes: {} });
+  expect(Object.keys(plan.bastions ?? {}).toSorted()).toEqual(['gate-fra', 'gate-nyc', 'inner-nyc']);
 });

@@ -147,7 +147,7 @@ it.each([
   [
     'a password for doas, which takes none',
     changed('port: 2222', 'become: doas\n    sudo: { password: { env: P } }'),
-    ['21 hosts[2].sudo: is of no use to doas, which must not ask for a password (permit nopass)'],
+    ['22 hosts[2].sudo: is of no use to doas, which must not ask for a password (permit nopass)'],
   ],
   [
     'a password instead of a reference',

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { ChannelRefused } from './connection.ts';
-import { BastionKeyChanged, HostKeyChanged, printable, Unreachable } from './errors.ts';
+import { HostKeyChanged, printable, SshError, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
 import { keyOfTarget } from './key.ts';
 import { Links, type LinksOptions } from './links.ts';
@@ -11,6 +11,19 @@ const STREAMS = 250;
 export interface BastionsOptions extends LinksOptions {
   /** Milliseconds without a stream, until the connection to a bastion is closed. */
   readonly idle: number;
+}
+
+/** A bastion shows another key than before. Nothing was sent to it, nor through it. */
+export class BastionKeyChanged extends SshError {
+  readonly code = 'BastionKeyChanged';
+
+  constructor({ place, expected, shown }: HostKeyChanged) {
+    super(
+      place,
+      `shows the host key ${shown}, not ${expected}`,
+      `If the bastion was rebuilt on purpose, write its key into the cluster file (bastions.${place.name}.hostKey: ${shown}), and apply. If not, somebody stands in between.`,
+    );
+  }
 }
 
 /** The connections to one bastion, and how many streams lead through them, or are about to. */

@@ -96,19 +96,6 @@ export class HostKeyChanged extends SshError {
   }
 }
 
-/** The same of a bastion: nothing was sent to it, nor through it. */
-export class BastionKeyChanged extends SshError {
-  readonly code = 'BastionKeyChanged';
-
-  constructor({ place, expected, shown }: HostKeyChanged) {
-    super(
-      place,
-      `shows the host key ${shown}, not ${expected}`,
-      `If the bastion was rebuilt on purpose, write its key into the cluster file (bastions.${place.name}.hostKey: ${shown}), and apply. If not, somebody stands in between.`,
-    );
-  }
-}
-
 /** The connection broke after it had been made. It proves nothing about what runs on the host. */
 export class LinkLost extends SshError {
   readonly code = 'LinkLost';

@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
+import { BastionKeyChanged } from '../../src/ssh/bastions.ts';
 import type { Output } from '../../src/ssh/command.ts';
 import {
   AuthenticationFailed,
-  BastionKeyChanged,
   Cancelled,
   Detached,
   Fenced,
