@@ -71,6 +71,27 @@ describe('a host behind bastions', () => {
     expect(front.connections).toBe(1);
   });
 
+  test('keeps the login to its bastions when their keys, once met, are held to', async () => {
+    const [outer, inner, vm] = [await sshd(), await sshd(), await sshd()];
+    const front = await relay(outer.port);
+    const { connect } = pool(vm.options);
+    const way = (outerKey?: string, innerKey?: string) =>
+      gate(inner.target, 'inner', {
+        via: gate(outer.target, 'outer', { port: front.port, ...(outerKey && { hostKey: outerKey }) }),
+        ...(innerKey && { hostKey: innerKey }),
+      });
+    const met = await connect({ ...vm.target, via: way() });
+    const { outer: one = '', inner: other = '' } = met.bastionKeys ?? {};
+    const held = await connect({ ...vm.target, via: way(one, other) });
+    expect(await held.ask(hello, {})).toMatchObject([{ exitCode: 0 }]);
+    expect(front.connections).toBe(1);
+    expect(inner.sessions()).toBe(1);
+    expect(await failure(connect({ ...vm.target, via: way(one, 'SHA256:another') }))).toMatchObject({
+      code: 'BastionKeyChanged',
+      place: { name: 'inner' },
+    });
+  });
+
   test('is found again after its bastion has broken, and the failure names the bastion', async () => {
     const [bastion, vm] = [await sshd(), await sshd()];
     const front = await relay(bastion.port);

@@ -28,6 +28,7 @@ export class BastionKeyChanged extends SshError {
 
 /** The connections to one bastion, and how many streams lead through them, or are about to. */
 interface Gate {
+  bastion: Target;
   readonly links: Links;
   streams: number;
   idle?: NodeJS.Timeout;
@@ -54,9 +55,9 @@ export class Bastions {
     gate.streams += 1;
     try {
       const stream = await gate.links.openStream(to);
-      return stream.on('close', () => this.#release(bastion, gate));
+      return stream.on('close', () => this.#release(gate));
     } catch (error) {
-      this.#release(bastion, gate);
+      this.#release(gate);
       if (error instanceof HostKeyChanged) throw new BastionKeyChanged(error);
       throw error instanceof ChannelRefused ? unled(to, bastion, error) : error;
     }
@@ -78,25 +79,49 @@ export class Bastions {
   }
 
   #gateTo(bastion: Target): Gate {
-    const key = keyOfTarget(bastion);
-    const { via } = bastion;
-    const dial = via && (() => this.dial(bastion, via));
-    const gate = this.#gates.get(key) ?? { links: new Links(bastion, this.#options, this.#closing, dial), streams: 0 };
-    this.#gates.set(key, gate);
+    const gate = this.#gates.get(keyOfTarget(bastion)) ?? this.#met(bastion) ?? this.#made(bastion);
+    gate.bastion = bastion;
+    this.#gates.set(keyOfTarget(bastion), gate);
     return gate;
   }
 
-  #release(bastion: Target, gate: Gate): void {
+  /** One that was met without pins, and has shown what is wanted by now: from here on the same connection is held to that. */
+  #met(bastion: Target): Gate | undefined {
+    const before = unpinned(bastion);
+    const shown = this.keysTo({ ...bastion, via: before });
+    const isWanted = chainOf(bastion).every(({ name, hostKey }) => hostKey !== undefined && shown[name] === hostKey);
+    if (!isWanted) return undefined;
+    const gate = this.#gates.get(keyOfTarget(before));
+    this.#gates.delete(keyOfTarget(before));
+    return gate;
+  }
+
+  #made(bastion: Target): Gate {
+    const dial = bastion.via && (() => this.dial(gate.bastion, gate.bastion.via!));
+    const gate: Gate = { bastion, links: new Links(bastion, this.#options, this.#closing, dial), streams: 0 };
+    return gate;
+  }
+
+  #release(gate: Gate): void {
     gate.streams -= 1;
     if (gate.streams > 0) return;
     const forget = () => {
       gate.links.end();
-      this.#gates.delete(keyOfTarget(bastion));
+      this.#gates.delete(keyOfTarget(gate.bastion));
     };
     // Nobody is there: no reason to remember its credentials, nor a key.
     if (gate.links.none) forget();
     else gate.idle = setTimeout(forget, this.#options.idle).unref();
   }
+}
+
+/** A bastion and those before it. */
+function chainOf(bastion: Target): readonly Target[] {
+  return [bastion, ...(bastion.via ? chainOf(bastion.via) : [])];
+}
+
+function unpinned({ hostKey: _, via, ...bastion }: Target): Target {
+  return { ...bastion, ...(via && { via: unpinned(via) }) };
 }
 
 /** RFC 4254, section 5.1. */

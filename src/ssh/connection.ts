@@ -110,7 +110,8 @@ export class Link {
       (channel) => {
         // What is at its other end learns why it ends.
         const forget = this.onBroken((error) => channel.emit('error', error));
-        return channel.on('close', forget);
+        // One that came too late has nobody at its other end.
+        return channel.on('close', forget).on('error', () => {});
       },
     );
   }
