@@ -146,7 +146,7 @@ function withUsers(
 ): readonly string[] {
   const names = Object.keys(users);
   const hash = (password: string) =>
-    execFileSync('openssl', ['passwd', '-6', '-stdin'], { input: password, encoding: 'utf8' }).trim();
+    execFileSync('/usr/bin/openssl', ['passwd', '-6', '-stdin'], { input: password, encoding: 'utf8' }).trim();
   const files = {
     '/etc/passwd': names.map((name, n) => `${name}:x:${3000 + n}:${3000 + n}::/tmp:/bin/sh`),
     '/etc/shadow': names.map((name) => `${name}:${hash(users[name] ?? '')}:19000:0:99999:7:::`),

@@ -47,20 +47,21 @@ const failure = (target: Target, agent?: string): Promise<SshError> =>
 async function agentWith(...keys: readonly string[]): Promise<string> {
   const folder = mkdtempSync('/dev/shm/farweave-agent-');
   const socket = join(folder, 'socket');
-  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  const agent = spawn('/usr/bin/ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
   closing.push(() => {
     agent.kill();
     rmSync(folder, { recursive: true });
   });
   await vi.waitFor(() => expect(existsSync(socket)).toBe(true), { timeout: 5_000 });
-  for (const key of keys) execFileSync('ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
+  for (const key of keys)
+    execFileSync('/usr/bin/ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
   return socket;
 }
 
 /** A key that no host knows. */
 function stranger(folder: string, n = 0): string {
   const path = join(folder, `stranger-${n}`);
-  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path]);
+  execFileSync('/usr/bin/ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path]);
   return path;
 }
 
@@ -129,7 +130,7 @@ describe('a private key', () => {
     async (kind) => {
       const { target, folder } = await sshd();
       const path = join(folder, 'locked');
-      execFileSync('ssh-keygen', ['-q', '-t', kind, '-N', 'open sesame', '-f', path]);
+      execFileSync('/usr/bin/ssh-keygen', ['-q', '-t', kind, '-N', 'open sesame', '-f', path]);
       execFileSync('sh', ['-c', `cat ${path}.pub >> ${folder}/user.pub`]);
       const privateKey = readFileSync(path, 'utf8');
       expect(await login({ ...target, privateKey, passphrase: 'open sesame' })).toBe('root');

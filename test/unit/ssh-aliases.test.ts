@@ -46,8 +46,8 @@ const problems = (written: string) =>
 /** A key as a line of known_hosts has it, and its fingerprint. */
 function key(kind = 'ed25519'): { readonly line: string; readonly fingerprint: string } {
   const path = join(home, `key-${Math.random()}`);
-  execFileSync('ssh-keygen', ['-q', '-t', kind, '-N', '', '-f', path]);
-  const fingerprint = execFileSync('ssh-keygen', ['-lf', path], { encoding: 'utf8' }).split(' ')[1] ?? '';
+  execFileSync('/usr/bin/ssh-keygen', ['-q', '-t', kind, '-N', '', '-f', path]);
+  const fingerprint = execFileSync('/usr/bin/ssh-keygen', ['-lf', path], { encoding: 'utf8' }).split(' ')[1] ?? '';
   return { line: readFileSync(`${path}.pub`, 'utf8').split(' ').slice(0, 2).join(' '), fingerprint };
 }
 
@@ -144,7 +144,7 @@ describe('keys of known_hosts', () => {
   it('pin hosts and bastions that have no hostKey: plain, hashed, with a port, the best of several', async () => {
     const [plain, hashed, ported, rsa] = [key(), key(), key(), key('rsa')];
     write('.ssh/known_hosts', `192.0.2.1 ${rsa.line}\n192.0.2.1 ${plain.line}\n192.0.2.2 ${hashed.line}\n`);
-    execFileSync('ssh-keygen', ['-q', '-H', '-f', join(home, '.ssh/known_hosts')], { stdio: 'ignore' });
+    execFileSync('/usr/bin/ssh-keygen', ['-q', '-H', '-f', join(home, '.ssh/known_hosts')], { stdio: 'ignore' });
     appendFileSync(join(home, '.ssh/known_hosts'), `[192.0.2.3]:2222 ${ported.line}\n`);
     const pin = 'SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDgRtT1A1iD2vC0sZk';
     const hosts = [
