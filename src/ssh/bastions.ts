@@ -120,7 +120,8 @@ function chainOf(bastion: Target): readonly Target[] {
   return [bastion, ...(bastion.via ? chainOf(bastion.via) : [])];
 }
 
-function unpinned({ hostKey: _, via, ...bastion }: Target): Target {
+function unpinned(target: Target): Target {
+  const { hostKey: _, via, ...bastion } = target;
   return { ...bastion, ...(via && { via: unpinned(via) }) };
 }
 

@@ -4,7 +4,7 @@ import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
 import { credentials } from './credentials.ts';
 import { AuthenticationFailed, HostKeyChanged, LinkLost, type SshError, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
-import { classify, expired, refused } from './login-failure.ts';
+import { classify, expired } from './login-failure.ts';
 
 export type Channel = ClientChannel;
 

@@ -4,7 +4,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure, WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { digestOf } from '../../src/plan/digest.ts';
-import { HOST_KEY, type Plan } from '../../src/plan/plan.ts';
+import { HOST_KEY } from '../../src/plan/plan.ts';
 import { Unreachable } from '../../src/ssh/errors.ts';
 import type { Connect } from '../../src/ssh/host.ts';
 import {
