@@ -4,6 +4,7 @@ import { HostKeyChanged, printable, SshError, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
 import { keyOfTarget } from './key.ts';
 import { Links, type LinksOptions } from './links.ts';
+import { hasShown, unpinned } from './pins.ts';
 
 /** Streams a connection. sshd has no limit of its own for them, but each waits for those before it. */
 const STREAMS = 250;
@@ -88,9 +89,7 @@ export class Bastions {
   /** One that was met without pins, and has shown what is wanted by now: from here on the same connection is held to that. */
   #met(bastion: Target): Gate | undefined {
     const before = unpinned(bastion);
-    const shown = this.keysTo({ ...bastion, via: before });
-    const isWanted = chainOf(bastion).every(({ name, hostKey }) => hostKey !== undefined && shown[name] === hostKey);
-    if (!isWanted) return undefined;
+    if (!hasShown(bastion, this.keysTo({ ...bastion, via: before }))) return undefined;
     const gate = this.#gates.get(keyOfTarget(before));
     this.#gates.delete(keyOfTarget(before));
     return gate;
@@ -113,16 +112,6 @@ export class Bastions {
     if (gate.links.none) forget();
     else gate.idle = setTimeout(forget, this.#options.idle).unref();
   }
-}
-
-/** A bastion and those before it. */
-function chainOf(bastion: Target): readonly Target[] {
-  return [bastion, ...(bastion.via ? chainOf(bastion.via) : [])];
-}
-
-function unpinned(target: Target): Target {
-  const { hostKey: _, via, ...bastion } = target;
-  return { ...bastion, ...(via && { via: unpinned(via) }) };
 }
 
 /** RFC 4254, section 5.1. */

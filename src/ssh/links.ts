@@ -16,7 +16,7 @@ const RESOURCE_SHORTAGE = 4;
 /** The connections to one machine, and how many channels are open on each. */
 export class Links {
   hostKey: string | undefined;
-  readonly #target: Target;
+  #target: Target;
   readonly #options: LinksOptions;
   readonly #closing: AbortSignal;
   readonly #dial: Dial | undefined;
@@ -31,6 +31,11 @@ export class Links {
     this.#options = options;
     this.#closing = closing;
     this.#dial = dial;
+  }
+
+  /** The same machine with the keys that it has shown: from here on it is held to them. */
+  pin(target: Target): void {
+    this.#target = target;
   }
 
   get none(): boolean {

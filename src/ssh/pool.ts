@@ -1,6 +1,7 @@
 import { Bastions } from './bastions.ts';
-import type { Connect } from './host.ts';
+import type { Connect, Target } from './host.ts';
 import { keyOfTarget } from './key.ts';
+import { unpinned } from './pins.ts';
 import { type HostOptions, PooledHost } from './pooled-host.ts';
 
 /** Times in milliseconds, what is left out as in `DEFAULTS`. */
@@ -34,10 +35,19 @@ export function createPool(options: PoolOptions = {}): Pool {
   const closing = new AbortController();
   const bastions = new Bastions(settings, closing.signal);
   const hosts = new Map<string, PooledHost>();
+  /** One that was met without pins, and has shown what is wanted by now: the same connections are held to that. */
+  const met = (target: Target): PooledHost | undefined => {
+    const before = keyOfTarget(unpinned(target));
+    const host = hosts.get(before);
+    if (!host?.hasShown(target)) return undefined;
+    hosts.delete(before);
+    host.pin(target);
+    return host;
+  };
   return {
     connect: async (target) => {
       const key = keyOfTarget(target);
-      const host = hosts.get(key) ?? new PooledHost(target, settings, closing.signal, bastions);
+      const host = hosts.get(key) ?? met(target) ?? new PooledHost(target, settings, closing.signal, bastions);
       hosts.set(key, host);
       try {
         await host.ready();

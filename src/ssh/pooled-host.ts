@@ -5,6 +5,7 @@ import type { JobOptions } from './conversation.ts';
 import { AuthenticationFailed, Cancelled, Detached, isLoss, Unreachable } from './errors.ts';
 import type { AskOptions, Host, Job, Target, Values, Watch } from './host.ts';
 import { Links, type LinksOptions } from './links.ts';
+import { hasShown } from './pins.ts';
 import { runJob } from './remote-job.ts';
 import { type RootShell, unlessAborted } from './root-shell.ts';
 
@@ -15,7 +16,7 @@ export interface HostOptions extends LinksOptions, JobOptions {
 
 /** One machine under one set of credentials. */
 export class PooledHost implements Host {
-  readonly #target: Target;
+  #target: Target;
   readonly #settings: HostOptions;
   readonly #closing: AbortSignal;
   readonly #links: Links;
@@ -35,8 +36,8 @@ export class PooledHost implements Host {
     this.#settings = settings;
     this.#closing = closing;
     this.#bastions = bastions;
-    const { via } = target;
-    this.#links = new Links(target, settings, closing, via && (() => bastions.dial(target, via)));
+    const dial = target.via && (() => bastions.dial(this.#target, this.#target.via!));
+    this.#links = new Links(target, settings, closing, dial);
   }
 
   get hostKey(): string {
@@ -45,6 +46,16 @@ export class PooledHost implements Host {
 
   get bastionKeys(): Readonly<Record<string, string>> {
     return this.#bastions.keysTo(this.#target);
+  }
+
+  /** Whether it may be held to these keys, since it has shown them. */
+  hasShown(target: Target): boolean {
+    return hasShown(target, { ...this.bastionKeys, [target.name]: this.hostKey });
+  }
+
+  pin(target: Target): void {
+    this.#target = target;
+    this.#links.pin(target);
   }
 
   /** There is a connection that works, as far as we know. */
