@@ -20,6 +20,10 @@ export interface ServerOptions {
   readonly login?: 'none';
   /** The password that the host's sudo wants. `nopasswd`: it does not ask. `refuses`: the user may not. `missing`: there is none. */
   readonly sudo?: string | { readonly is: 'nopasswd' | 'refuses' | 'missing' };
+  /** Whether the host's doas lets everybody become root, or asks for a password. */
+  readonly doas?: 'nopass' | 'asks';
+  /** It takes questions for a way to others, and never answers them. */
+  readonly leads?: 'nowhere';
   /** Host keys, PEM. */
   readonly hostKeys?: readonly string[];
   /** Sessions a connection that may be open at once. */
@@ -67,6 +71,7 @@ const KEY = keyPair('ed25519');
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'ssh-server-'));
   writeFileSync(join(folder, 'sudo'), sudoOf(options.sudo ?? { is: 'nopasswd' }, folder), { mode: 0o755 });
+  if (options.doas) writeFileSync(join(folder, 'doas'), doasOf(options.doas), { mode: 0o755 });
   writeFileSync(join(folder, 'attempts'), '');
   const attempts: Attempt[] = [];
   const open = new Set<Connection>();
@@ -82,6 +87,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       if (options.login === 'none') return client.end();
       authenticate(context, options, attempts);
     });
+    if (options.leads === 'nowhere') client.on('tcpip', () => {});
     client.on('session', (accept, reject) => {
       if (sessions >= (options.sessions ?? 10)) return reject();
       sessions += 1;
@@ -174,4 +180,11 @@ for _ in 1 2 3; do
 done
 exit 1
 `;
+}
+
+/** Behaves as doas -n -- COMMAND. */
+function doasOf(how: NonNullable<ServerOptions['doas']>): string {
+  const options = '[ "$1 $2" = "-n --" ] || { echo usage >&2; exit 1; }';
+  const act = how === 'nopass' ? 'shift 2; exec "$@"' : 'echo "doas: Authentication required" >&2; exit 1';
+  return `#!/bin/sh\n${options}\n${act}\n`;
 }

@@ -1,7 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import net from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Target } from '../src/ssh/host.ts';
 import type { PoolOptions } from '../src/ssh/pool.ts';
@@ -15,6 +24,10 @@ export interface Sshd {
   readonly options: PoolOptions & { readonly state: string; readonly volatile: string };
   readonly folder: string;
   readonly port: number;
+  /** `SHA256:…` of one of its keys: `host` (Ed25519) or `host-ecdsa`. */
+  fingerprint(key: 'host' | 'host-ecdsa'): string;
+  /** How many connections it serves. */
+  sessions(): number;
   /** The command line of the processes that hold this text in their arguments. */
   processes(text: string): readonly string[];
   /** Breaks every connection, as a crash of sshd would. Jobs and the server go on. */
@@ -29,8 +42,21 @@ export interface Sshd {
   remove(): void;
 }
 
-/** Needs root, since it logs root in. Fails, rather than skips, where openssh-server is missing. */
-export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
+export interface SshdOptions {
+  /** Login names and passwords that PAM knows there. */
+  readonly users?: Readonly<Record<string, string>>;
+  /** Default 127.0.0.1. */
+  readonly address?: string;
+}
+
+/**
+ * `lines` go before the other lines of its configuration, and so win. Needs root, since it logs root in. Fails, rather
+ * than skips, where openssh-server is missing.
+ */
+export async function createSshd(
+  lines: readonly string[] = [],
+  { users, address = '127.0.0.1' }: SshdOptions = {},
+): Promise<Sshd> {
   if (!existsSync(SSHD)) throw new Error(`${SSHD} is missing: install the package openssh-server`);
   if (process.getuid?.() !== 0) throw new Error('a real sshd that lets root in can be tested by root only');
   // Not below /tmp: what is removed at the end of a test must not be found by a grep over /tmp, and /dev/shm is in memory.
@@ -46,32 +72,36 @@ export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
   writeFileSync(
     join(folder, 'config'),
     [
-      `ListenAddress 127.0.0.1:${port}`,
+      ...lines,
+      `ListenAddress ${address.includes(':') ? `[${address}]` : address}:${port}`,
       `HostKey ${folder}/host`,
       `HostKey ${folder}/host-ecdsa`,
       `AuthorizedKeysFile ${folder}/user.pub`,
       'PidFile none',
-      'UsePAM no',
+      `UsePAM ${users ? 'yes' : 'no'}`,
       'PermitRootLogin yes',
       'PasswordAuthentication no',
       'StrictModes no',
       'LogLevel QUIET',
-      ...lines,
       '',
     ].join('\n'),
   );
+  const command = [SSHD, '-D', '-e', '-f', join(folder, 'config')];
+  const [program = '', ...args] = users ? withUsers(users, folder, command) : command;
   let server: ChildProcess | undefined;
   const sshd: Sshd = {
     folder,
     port,
     target: {
       name: 'vm0',
-      address: '127.0.0.1',
+      address,
       port,
       user: 'root',
       privateKey: readFileSync(join(folder, 'user'), 'utf8'),
     },
     options: { state: `${folder}/state`, volatile: `${folder}/volatile`, grace: 2, readyTimeout: 10_000 },
+    fingerprint: (key) => ofKey(join(folder, `${key}.pub`)),
+    sessions: () => processes().filter(({ parent }) => parent === server?.pid).length,
     processes: (text) => processes().flatMap(({ line }) => (line.includes(text) ? [line] : [])),
     cut: () => {
       for (const { pid, parent } of processes())
@@ -89,9 +119,9 @@ export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
         return entry.isFile() && readOr(path).includes(text) ? [path] : [];
       }),
     start: async () => {
-      server = spawn(SSHD, ['-D', '-e', '-f', join(folder, 'config')], { stdio: ['ignore', 'ignore', 'inherit'] });
+      server = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
       for (let tries = 0; tries < 200; tries++) {
-        if (await listens(port)) return;
+        if (await listens(port, address)) return;
         await pause(25);
       }
       throw new Error(`sshd does not listen on port ${port}`);
@@ -106,6 +136,39 @@ export async function createSshd(lines: readonly string[] = []): Promise<Sshd> {
   };
   await sshd.start();
   return sshd;
+}
+
+/** The command in a mount namespace of its own, where these users are known besides those of this machine. */
+function withUsers(
+  users: Readonly<Record<string, string>>,
+  folder: string,
+  command: readonly string[],
+): readonly string[] {
+  const names = Object.keys(users);
+  const hash = (password: string) =>
+    execFileSync('/usr/bin/openssl', ['passwd', '-6', '-stdin'], { input: password, encoding: 'utf8' }).trim();
+  const files = {
+    '/etc/passwd': names.map((name, n) => `${name}:x:${3000 + n}:${3000 + n}::/tmp:/bin/sh`),
+    '/etc/shadow': names.map((name) => `${name}:${hash(users[name] ?? '')}:19000:0:99999:7:::`),
+  };
+  for (const [path, lines] of Object.entries(files))
+    writeFileSync(join(folder, basename(path)), [readFileSync(path, 'utf8').trimEnd(), ...lines, ''].join('\n'), {
+      mode: 0o600,
+    });
+  chmodSync(join(folder, 'passwd'), 0o644);
+  chmodSync(folder, 0o711); // sshd reads the keys of a user as that user
+  writeFileSync(
+    join(folder, 'pam'),
+    'auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_unix.so\n',
+  );
+  const mounts = [...Object.keys(files).map((path) => [basename(path), path]), ['pam', '/etc/pam.d/sshd']];
+  const bind = mounts.map(([file, path]) => `mount --bind ${folder}/${file} ${path}`);
+  return ['unshare', '-m', 'sh', '-ec', `${bind.join('\n')}\nexec "$@"`, 'sh', ...command];
+}
+
+/** As ssh-keygen shows it. */
+function ofKey(path: string): string {
+  return execFileSync('/usr/bin/ssh-keygen', ['-lf', path], { encoding: 'utf8' }).split(' ')[1] ?? '';
 }
 
 function readOr(path: string): string {
@@ -141,9 +204,9 @@ export async function freePort(): Promise<number> {
   return typeof address === 'object' && address ? address.port : 0;
 }
 
-function listens(port: number): Promise<boolean> {
+function listens(port: number, address: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1');
+    const socket = net.connect(port, address);
     socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
     socket.on('connect', () => socket.destroy());
   });

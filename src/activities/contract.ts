@@ -1,5 +1,5 @@
 import type { Packed } from '../plan/pack.ts';
-import type { Facts, HostSpec, Json, Knowledge, Plan, Window } from '../plan/plan.ts';
+import type { Bastions, Facts, HostSpec, Json, Knowledge, Plan, Window } from '../plan/plan.ts';
 import type { Opening } from '../plan/window.ts';
 import type { HostChange } from '../spec/change.ts';
 import type { Kept } from '../spec/kept.ts';
@@ -55,8 +55,10 @@ export interface Task {
   /** Rises from rollout to rollout and from step to step of a host: what a late attempt of an older one would do is refused. */
   readonly fence: number;
   readonly host: HostSpec;
+  /** On the way to the host. */
+  readonly bastions?: Bastions;
   readonly steps: readonly Step[];
-  /** The facts that the steps need, and the host's key. */
+  /** The facts that the steps need, and the keys of the host and its bastions. */
   readonly facts: Facts;
   /** What the steps and the access to the host need. */
   readonly sealed: Sealed;
@@ -89,6 +91,8 @@ export interface Finding {
 /** What a look at a host found: a finding a step, in their order. */
 export interface SurveyResult {
   readonly hostKey: string;
+  /** name → the key of bastions on the way of which none was known. */
+  readonly bastionKeys?: Readonly<Record<string, string>>;
   readonly findings: readonly Finding[];
 }
 
@@ -169,8 +173,14 @@ export type PlanChange = (asked: Changing) => Promise<Replanned>;
 /** The same as a question: gives the hosts that the last of the changes brings. */
 export type CheckChange = (asked: Changing) => Promise<readonly HostSpec[]>;
 
-/** The key that a machine shows to whoever connects. Nothing is sent to it. */
-export type Greet = (asked: { readonly host: HostSpec }) => Promise<string>;
+/** The key that a machine shows to whoever connects. Nothing is sent to it; to bastions on the way their login is. */
+export type Greet = (asked: {
+  readonly host: HostSpec;
+  /** On the way to the host, with what is known of their keys and the access to them. */
+  readonly bastions?: Bastions;
+  readonly facts?: Facts;
+  readonly sealed?: Sealed;
+}) => Promise<string>;
 
 /** Which sites may be worked on now, and for how long that stays so. */
 export type AskWindows = (asked: {
@@ -180,7 +190,9 @@ export type AskWindows = (asked: {
 /** Tries once to log in to each of the hosts. Gives the names of those that answer; fails, to be tried again, while none does. */
 export type AwaitHosts = (asked: {
   readonly hosts: readonly HostSpec[];
-  /** The hosts' keys. */
+  /** On the way to the hosts. */
+  readonly bastions?: Bastions;
+  /** The keys of hosts and bastions. */
   readonly facts: Facts;
   /** What the access to the hosts needs. */
   readonly sealed: Sealed;
@@ -198,6 +210,7 @@ export type FailureType =
   | 'Unreachable'
   | 'AuthenticationFailed'
   | 'HostKeyChanged'
+  | 'BastionKeyChanged'
   | 'PackageManagerLocked'
   | 'CommandFailed'
   | 'NotConverged'

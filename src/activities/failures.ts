@@ -10,6 +10,7 @@ const CLASSES: Readonly<Record<SshErrorCode, Readonly<{ type: FailureType; ended
   AuthenticationFailed: { type: 'AuthenticationFailed' },
   SudoRefused: { type: 'AuthenticationFailed' },
   HostKeyChanged: { type: 'HostKeyChanged' },
+  BastionKeyChanged: { type: 'BastionKeyChanged' },
   NoSpace: { type: 'NoSpace', ended: true },
   Fenced: { type: 'Superseded' },
   TimedOut: { type: 'CommandFailed', ended: true },
@@ -27,6 +28,7 @@ const EXIT_CODES: Readonly<Record<number, FailureType>> = { 75: 'PackageManagerL
 const HINTS: Readonly<Record<FailureType, string>> = {
   Unreachable: 'Check that the host is up and that sshd listens where the spec says.',
   AuthenticationFailed: 'Check user, password and key of this host.',
+  BastionKeyChanged: 'Find out whether the bastion was rebuilt on purpose.',
   HostKeyChanged: 'Find out whether the host was rebuilt on purpose.',
   PackageManagerLocked: 'Let the process that is named finish, or end it if it hangs; then try again.',
   CommandFailed: 'The log says what failed: put that right on the host, then try again.',

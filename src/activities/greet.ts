@@ -7,13 +7,15 @@ import type { Tools } from './visit.ts';
 const NOBODYS = 'SHA256:-';
 
 /** `hosts.greet`: which key a machine shows. */
-export function createGreet({ connect }: Pick<Tools, 'connect'>): Greet {
-  return async ({ host: { name, address, port, user } }) => {
+export function createGreet({ connect, open }: Pick<Tools, 'connect' | 'open'>): Greet {
+  return async ({ host, bastions, facts = {}, sealed = {} }) => {
+    const { name } = host;
+    const secrets = open(sealed);
     try {
-      await connect({ name, address, port, user, hostKey: NOBODYS });
+      await connect(await secrets.target({ ...host, access: {}, hostKey: NOBODYS }, facts, bastions));
     } catch (error) {
       if (error instanceof HostKeyChanged) return error.shown;
-      throw classify(error, name);
+      throw classify(error, name, {}, secrets.redact);
     }
     throw failure('Unexpected', `${name} shows no key`);
   };

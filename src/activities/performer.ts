@@ -26,6 +26,8 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
           (step) => withdrawalOf(operations, visit, step, task.owner) ?? describe(operations, visit, step),
         );
         const hostKey = await visit.hostKey();
+        const bastionKeys = await visit.newBastionKeys();
+        const met = { hostKey, ...(Object.keys(bastionKeys).length > 0 && { bastionKeys }) };
         const probes = states.map((state) => state.probe);
         const whose = task.owner ? [marker.asking()] : [];
         const asked = probes.length + whose.length > 0 ? await visit.ask([...probes, ...whose]) : [];
@@ -33,7 +35,7 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
         refuseOthers(task.owner, asked[probes.length]);
         tools.heard.keep(task, probes, answers);
         const explain = task.explain === true;
-        return { hostKey, findings: states.map((state, n) => found(visit, state, state.judge(answers[n]!), explain)) };
+        return { ...met, findings: states.map((state, n) => found(visit, state, state.judge(answers[n]!), explain)) };
       },
       { guessing: task.explain === true },
     );

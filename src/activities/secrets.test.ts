@@ -25,6 +25,29 @@ const host: HostSpec = {
   access: { password: 'password' },
 };
 
+it('leads to a host by its bastions, each with its own credentials and the key that is known of it', async () => {
+  const bastions = {
+    outer: { address: '192.0.2.1', port: 443, user: 'jump', access: { password: 'backup' } },
+    inner: { address: '10.0.0.9', port: 22, user: 'root', via: 'outer', hostKey: 'SHA256:pin', access: {} },
+  };
+  const facts = { 'host.key': { vm1: 'SHA256:vm1' }, 'bastion.key': { outer: 'SHA256:outer', inner: 'SHA256:old' } };
+  expect(await open(sealed).target({ ...host, via: 'inner' }, facts, bastions)).toMatchObject({
+    name: 'vm1',
+    hostKey: 'SHA256:vm1',
+    via: {
+      name: 'inner',
+      hostKey: 'SHA256:pin',
+      bastion: true,
+      via: { name: 'outer', password: 'from the worker', hostKey: 'SHA256:outer' },
+    },
+  });
+  // Or the login of the host would go to whoever has its address here.
+  await expect(open(sealed).target({ ...host, via: 'gone' }, facts, bastions)).rejects.toMatchObject({
+    type: 'InvalidArguments',
+    message: expect.stringContaining('gone'),
+  });
+});
+
 it.each([
   ['raw', 'a "b&c'],
   ['json', String.raw`a \"b&c`],

@@ -1,5 +1,14 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
-import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import {
+  BASTION_KEY,
+  type BastionSpec,
+  type Bastions,
+  DIGEST_KEY,
+  type Facts,
+  HOST_KEY,
+  type HostSpec,
+} from '../plan/plan.ts';
+import { wayTo } from '../plan/way.ts';
 import type { Command, Encoding, Text, Variable } from '../ssh/command.ts';
 import type { Target, Values } from '../ssh/host.ts';
 import type { GenerateSecrets, Reseal, Sealed } from './contract.ts';
@@ -12,8 +21,8 @@ const WORKER = 'worker:';
 
 /** The secrets of one activity, opened as they are needed. */
 export interface Secrets {
-  /** How to reach the host, and the key it must show. */
-  target(host: HostSpec, facts: Facts): Promise<Target>;
+  /** How to reach the host, by which bastions, and the keys they must show. */
+  target(host: HostSpec, facts: Facts, bastions?: Bastions): Promise<Target>;
   /** What the shell variables of some commands are to hold. */
   values(commands: readonly Pick<Command, 'variables'>[]): Promise<Values>;
   /** A text without the secrets that were opened so far: short ones by this activity, others by any of this worker. */
@@ -68,18 +77,34 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
       return (await Promise.all(parts)).join('');
     }
 
+    /** A machine with the values of what it takes to log in there. `keys`: those that are known. */
+    async function machine(
+      { name, address, port, user, agent, become, access, hostKey }: Pick<HostSpec, 'name' | 'become'> & BastionSpec,
+      keys: Facts[string] = {},
+    ): Promise<Target> {
+      const pinned = hostKey ?? keys[name];
+      const entries = Object.entries(access).map(async ([field, of]) => [field, await secret(of)] as const);
+      return {
+        name,
+        address,
+        port,
+        user,
+        ...(agent && { agent }),
+        ...(become && { become }),
+        ...(Object.fromEntries(await Promise.all(entries)) as Pick<Target, keyof HostSpec['access']>),
+        ...(pinned !== undefined && { hostKey: pinned }),
+      };
+    }
+
     return {
-      async target({ name, address, port, user, access, hostKey }, facts) {
-        const pinned = hostKey ?? facts[HOST_KEY]?.[name];
-        const entries = Object.entries(access).map(async ([field, of]) => [field, await secret(of)] as const);
-        return {
-          name,
-          address,
-          port,
-          user,
-          ...(Object.fromEntries(await Promise.all(entries)) as Pick<Target, keyof HostSpec['access']>),
-          ...(pinned !== undefined && { hostKey: pinned }),
-        };
+      async target(host, facts, bastions = {}) {
+        const way = wayTo(host, bastions);
+        const { via: missing } = way.at(-1) ?? host;
+        if (missing !== undefined) throw failure('InvalidArguments', `the bastion ${missing} did not come along`);
+        let via: Target | undefined;
+        for (const bastion of way.toReversed())
+          via = { ...(await machine(bastion, facts[BASTION_KEY])), bastion: true, ...(via && { via }) };
+        return { ...(await machine(host, facts[HOST_KEY])), ...(via && { via }) };
       },
       async values(commands) {
         const variables = Object.entries(Object.assign({}, ...commands.map((command) => command.variables ?? {})));

@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import { BASTION_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Output, Question } from '../ssh/command.ts';
 import type { Connect, Job, Target } from '../ssh/host.ts';
 import { keyOf } from '../ssh/key.ts';
@@ -23,6 +23,8 @@ export interface Visit {
   where: string;
   /** The key that the host showed. */
   readonly hostKey: () => Promise<string>;
+  /** name → the key of bastions on the way of which none was known. */
+  readonly newBastionKeys: () => Promise<Readonly<Record<string, string>>>;
   ask(questions: readonly Question[]): Promise<readonly Output[]>;
   /**
    * Changes the host, once: a further call for the same step and generation follows the first. Throws unless it ended with 0.
@@ -60,11 +62,11 @@ export async function visiting<T>(
   act: (visit: Visit) => Promise<T>,
   options: { guessing?: boolean } = {},
 ): Promise<T> {
-  const { host, facts, sealed, fence, owner } = task;
+  const { host, bastions, facts, sealed, fence, owner } = task;
   const secrets = open(sealed, options);
   const pulse = startPulse(secrets.redact);
   let target: Target | undefined;
-  const reach = async () => connect((target ??= await secrets.target(host, facts)));
+  const reach = async () => connect((target ??= await secrets.target(host, facts, bastions)));
   const follow = async (key: string, steps: readonly Step[], job: Pick<Job, 'script' | 'values'>) => {
     const { rollout } = placeOf(steps[0]!);
     const timeout = steps.reduce((sum, step) => sum + step.timeout, 0);
@@ -84,6 +86,11 @@ export async function visiting<T>(
     begun: 0,
     where: host.name,
     hostKey: async () => (await reach()).hostKey,
+    newBastionKeys: async () => {
+      const { bastionKeys = {} } = await reach();
+      const isNew = ([name, key]: readonly [string, string]) => facts[BASTION_KEY]?.[name] !== key;
+      return Object.fromEntries(Object.entries(bastionKeys).filter(isNew));
+    },
     ask: async (questions) => {
       const values = await secrets.values(questions.filter((question): question is Command => 'text' in question));
       const connection = await reach();

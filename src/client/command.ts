@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Aim } from '../plan/compile.ts';
-import type { Plan } from '../plan/plan.ts';
+import { accessTo } from '../plan/way.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { readCluster } from '../spec/file.ts';
 import { line, SpecError } from '../spec/problem.ts';
@@ -15,6 +15,7 @@ import { draft } from './index.ts';
 import type { Io } from './io.ts';
 import { status } from './remembered.ts';
 import type { Manner } from './show.ts';
+import { expanded } from './ssh-aliases.ts';
 import { waiting } from './waiting.ts';
 
 /** Options that every command takes. */
@@ -55,7 +56,9 @@ export function teach(
 
 /** The cluster of the file, checked. Warnings go to stderr. Throws SpecError. */
 export async function readSpec({ io, global }: At): Promise<Cluster> {
-  const { cluster, warnings } = await readCluster(resolve(io.cwd, global.file), {}).catch(inTermsOf(global.file));
+  const expand = (text: string) => expanded(text, { env: io.env, directory: folderOf({ io, global }) });
+  const read = readCluster(resolve(io.cwd, global.file), { expand });
+  const { cluster, warnings } = await read.catch(inTermsOf(global.file));
   for (const warning of warnings) io.err.write(`${line({ ...warning, file: global.file })}\n`);
   return cluster;
 }
@@ -84,11 +87,10 @@ export async function missingSecrets(at: At, cluster: Cluster): Promise<readonly
 /** Which secrets are used does not depend on what a server remembers of the cluster. To destroy it takes none but to log in. */
 function givenSecrets(cluster: Cluster, purpose: Aim) {
   const { plan } = draft(cluster, undefined, purpose);
-  const isAsked = (name: string) => purpose !== 'destroy' || plan.hosts.some((host) => isOf(host, name));
+  const login = accessTo(plan.hosts, plan.bastions);
+  const isAsked = (name: string) => purpose !== 'destroy' || login.includes(name);
   return Object.entries(cluster.secrets).filter(([name]) => plan.secrets[name]?.from === 'spec' && isAsked(name));
 }
-
-const isOf = ({ access }: Plan['hosts'][number], name: string) => Object.values(access).includes(name);
 
 export const folderOf = ({ io, global }: Pick<At, 'io' | 'global'>) => dirname(resolve(io.cwd, global.file));
 

@@ -1,7 +1,8 @@
 import { WithStartWorkflowOperation } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { seal } from '../activities/vault.ts';
-import type { HostSpec, Plan } from '../plan/plan.ts';
+import type { Plan } from '../plan/plan.ts';
+import { accessTo, bastionsTo } from '../plan/way.ts';
 import type { SecretValue } from '../roles/secret.ts';
 import {
   type AdoptRequest,
@@ -95,12 +96,12 @@ export const reseal = (farweave: Farweave, cluster: string): Promise<Resealed> =
 /** Asks the hosts of a plan whose they are. `secrets` are values from the spec, for the access to them. */
 export async function recall(
   farweave: Farweave,
-  { cluster, hosts, secrets: sources }: Pick<Plan, 'cluster' | 'hosts' | 'secrets'>,
+  { cluster, hosts, bastions, secrets: sources }: Pick<Plan, 'cluster' | 'hosts' | 'bastions' | 'secrets'>,
   secrets: Readonly<Record<string, SecretValue>>,
   request: string,
 ): Promise<RecallResult> {
   const recipient = await farweave.recipient();
-  const entries = accessOf(hosts).map(async (name) => {
+  const entries = accessTo(hosts, bastions).map(async (name) => {
     const source = sources[name];
     if (source?.from === 'worker') return [name, `worker:${source.entry}`] as const;
     return [name, await seal(recipient, secrets[name] ?? '')] as const;
@@ -109,14 +110,9 @@ export async function recall(
   return await farweave.client.workflow.execute<(input: RecallInput) => Promise<RecallResult>>('recall', {
     workflowId: recallId(cluster, request),
     taskQueue: farweave.taskQueue,
-    args: [{ cluster, hosts, sealed }],
+    args: [{ cluster, hosts, ...bastionsTo(hosts, bastions), sealed }],
     staticSummary: `whose the hosts of ${cluster} are`,
   });
-}
-
-/** Names of the secrets by which hosts are reached. */
-function accessOf(hosts: readonly HostSpec[]): readonly string[] {
-  return [...new Set(hosts.flatMap(({ access }) => Object.values(access)))];
 }
 
 /** Secrets sealed anew, for other workers; `lost` are those that could not be opened. An entry of a worker's own list stays one. */

@@ -6,6 +6,7 @@ import type { Cluster } from '../spec/cluster.ts';
 import { cut } from './cut.ts';
 import { IMPATIENCE, PATIENCE } from './patience.ts';
 import {
+  type Bastions,
   type Gate,
   type HostSpec,
   type Knowledge,
@@ -19,6 +20,7 @@ import {
 } from './plan.ts';
 import { amountOf, policyOf } from './policy.ts';
 import { isSafekeeping, ON_FAILURE, purposeOf, type Safekeeping, safekeeping } from './safekeeping.ts';
+import { accessTo, bastionsTo } from './way.ts';
 import { withdrawals } from './withdraw.ts';
 
 /** What a plan is to be for. */
@@ -70,14 +72,16 @@ export function compilePlan(
   const hosts = isSafekeeping(aim) ? all.filter(({ name }) => isNamed(stages, name)) : isEnd ? gone : [...all, ...gone];
   // A verification changes nothing, so there is nobody to spare and nothing to wait for.
   const policy = purpose === 'apply' ? policyFor(cluster, hosts) : undefined;
+  const { bastions } = bastionsTo(hosts, { ...before?.bastions, ...cluster.bastions });
   return {
     version: 1,
     cluster: cluster.name,
     purpose,
     hosts,
+    ...(bastions && { bastions }),
     stages,
     segments,
-    secrets: secretsOf([cluster, ...(before ? [before] : [])], hosts, stages),
+    secrets: secretsOf([cluster, ...(before ? [before] : [])], { hosts, bastions, stages }),
     // Who takes a cluster away wants of each host as much as can be had.
     budget: isEnd ? hosts.length : amountOf(cluster.rollout.budget, all.length),
     onFailure: ON_FAILURE[purpose] ?? cluster.rollout.onFailure,
@@ -196,11 +200,10 @@ function gatesOf(stage: Stage): readonly Gate[] {
 /** Only what the plan uses: nobody is asked for a password that nothing needs. */
 function secretsOf(
   clusters: readonly Cluster[],
-  hosts: readonly HostSpec[],
-  stages: readonly Stage[],
+  { hosts, bastions, stages }: Pick<Plan, 'hosts' | 'stages'> & { readonly bastions: Bastions | undefined },
 ): Readonly<Record<string, SecretSource>> {
   const names = [
-    ...hosts.flatMap(({ access }) => Object.values(access)),
+    ...accessTo(hosts, bastions),
     ...stages.flatMap((stage) => [...stage.secrets, ...gatesOf(stage).flatMap((gate) => gate.secrets)]),
   ];
   return Object.fromEntries([...new Set(names)].toSorted().map((name) => [name, sourceOf(clusters, name)]));

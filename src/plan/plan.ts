@@ -1,34 +1,18 @@
+import type { Bastions, HostSpec } from './host.ts';
+
+export type { BastionSpec, Bastions, HostSpec } from './host.ts';
+
 /** Everything that crosses the Temporal boundary is plain JSON. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
-
-/** A host as operations and activities see it. Secrets stand as names. */
-export interface HostSpec {
-  readonly name: string;
-  readonly site: string;
-  /** Allotted once and kept for the host's life: its subnet and its member number follow from it. */
-  readonly index: number;
-  readonly address: string;
-  readonly port: number;
-  readonly user: string;
-  /** `SHA256:…`, if the spec pins it. */
-  readonly hostKey?: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** Names of secrets. */
-  readonly access: {
-    readonly password?: string;
-    readonly privateKey?: string;
-    readonly passphrase?: string;
-    readonly sudoPassword?: string;
-  };
-  /** It is taken out of the cluster: where it does not answer, the others go on without it. */
-  readonly leaving?: true;
-}
 
 /** fact → host → value. Small and public (at most 256 bytes each): what hosts must know of each other. */
 export type Facts = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** The fact that holds the key a host showed when it was first met. */
 export const HOST_KEY = 'host.key';
+
+/** The same of bastions, by their names. */
+export const BASTION_KEY = 'bastion.key';
 
 /** The secret that every cluster has: it keys the digests in labels. Made by a worker, whether or not a plan names it. */
 export const DIGEST_KEY = 'cluster.digestKey';
@@ -143,6 +127,8 @@ export interface Plan {
   /** `apply` rolls out; `verify` only checks; `destroy` leaves the hosts as they were found; the others take a backup, or lay one back. */
   readonly purpose: 'apply' | 'verify' | 'destroy' | 'backup' | 'restore';
   readonly hosts: readonly HostSpec[];
+  /** Those on the way to the hosts. Missing where there are none: such a plan is the same as ever. */
+  readonly bastions?: Bastions;
   readonly stages: readonly Stage[];
   readonly segments: readonly Segment[];
   readonly secrets: Readonly<Record<string, SecretSource>>;

@@ -3,6 +3,7 @@ import { digestOf, short } from './digest.ts';
 import { fold, many } from './fold.ts';
 import { type Gate, type HostSpec, isErasing, type Plan, type SecretSource, type Stage } from './plan.ts';
 import { policyText, spareText } from './print-policy.ts';
+import { wayTo } from './way.ts';
 
 /** A plan as text, for people: where, what in which order, with which secrets; the digest last. */
 export function printPlan(plan: Plan): string {
@@ -23,15 +24,28 @@ function header(plan: Plan): string {
   return [
     `${what} ${plan.purpose === 'destroy' ? 'of' : 'for'} the cluster ${plan.cluster}: ${count}`,
     '',
-    ...sites.map((site) => `  ${site.padEnd(width)}  ${siteText(plan.hosts.filter((host) => host.site === site))}`),
+    ...sites.map((site) => `  ${site.padEnd(width)}  ${siteText(plan, site)}`),
   ].join('\n');
 }
 
-function siteText(hosts: readonly HostSpec[]): string {
-  const shown = hosts
-    .slice(0, 4)
-    .map(({ name, address, port }) => `${name} ${address}${port === 22 ? '' : `:${port}`}`);
-  return `${shown.join(', ')}${hosts.length > 4 ? `, … ${many(hosts.length, 'host')}` : ''}`;
+function siteText({ hosts: all, bastions }: Plan, site: string): string {
+  const hosts = all.filter((host) => host.site === site);
+  const shown = hosts.slice(0, 4).map(({ name, ...at }) => `${name} ${placeText(at)}`);
+  // From this machine to the hosts, as they go.
+  const ways = hosts.map((host) =>
+    wayTo(host, bastions)
+      .map(({ name }) => name)
+      .toReversed()
+      .join(', '),
+  );
+  const [way = '', ...others] = new Set(ways);
+  const via = others.length > 0 ? ', some of them via bastions' : way && `, via ${way}`;
+  return `${shown.join(', ')}${hosts.length > 4 ? `, … ${many(hosts.length, 'host')}` : ''}${via}`;
+}
+
+function placeText({ address, port }: Pick<HostSpec, 'address' | 'port'>): string {
+  const host = address.includes(':') && port !== 22 ? `[${address}]` : address;
+  return `${host}${port === 22 ? '' : `:${port}`}`;
 }
 
 function rolesOf(plan: Plan): readonly string[] {
@@ -89,6 +103,12 @@ function footer(plan: Plan): string {
   }[plan.onFailure];
   const parked = plan.budget === 0 ? 'no host may be parked' : `at most ${many(plan.budget, 'host')} may be parked`;
   return [
+    ...labelled(
+      'Bastions',
+      Object.entries(plan.bastions ?? {}).map(
+        ([name, at]) => `${name} ${at.user}@${placeText(at)}${at.via === undefined ? '' : `, via ${at.via}`}`,
+      ),
+    ),
     ...labelled(
       'Secrets',
       Object.entries(plan.secrets).map(([name, source]) => `${name}: ${sourceText(source)}`),

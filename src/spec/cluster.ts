@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
-import type { HostSpec } from '../plan/plan.ts';
+import type { Bastions, HostSpec } from '../plan/plan.ts';
 import type { Layout } from '../roles/context.ts';
 import { type Generated, SecretReference } from '../roles/secret.ts';
 import { Name } from '../roles/value.ts';
@@ -13,6 +13,7 @@ export interface Cluster extends Omit<Layout, 'cluster' | 'hosts' | 'sites'> {
   readonly text: string;
   readonly sites: Readonly<Record<string, Site>>;
   readonly hosts: readonly ClusterHost[];
+  readonly bastions: Bastions;
   readonly rollout: Rollout;
   /** Every secret by the name that hosts and stages use: `access.password`, `access.vm0.password`, `nodebb.adminPassword`. */
   readonly secrets: Readonly<Record<string, SecretReference | Generated>>;
@@ -20,6 +21,11 @@ export interface Cluster extends Omit<Layout, 'cluster' | 'hosts' | 'sites'> {
 
 /** A host before it has been given its index. */
 export type ClusterHost = Omit<HostSpec, 'index'>;
+
+/** In place of a bastion: none. */
+export const DIRECTLY = 'none';
+
+const via = z.string().exactOptional().describe(`Name of the bastion that leads there; ${DIRECTLY}: reached directly.`);
 
 const Site = z.strictObject({
   timezone: z
@@ -30,12 +36,15 @@ const Site = z.strictObject({
   window: SiteWindow.exactOptional().describe(
     "When a rollout may begin work at this site, by the site's own clock: it wants the site's timezone. Work at the site waits for it; what has begun is brought to its end. Missing: always.",
   ),
+  via: via.describe(
+    `Name of the bastion that leads to the hosts of this site; ${DIRECTLY}: they are reached directly.`,
+  ),
 });
 
 export type Site = z.infer<typeof Site>;
 
-/** How to log in. Stands once for all hosts, and each host may differ. */
-export const Access = z.strictObject({
+/** How to log in, to a host or to a bastion. */
+const login = {
   user: z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, 'wants a login name')
@@ -45,34 +54,73 @@ export const Access = z.strictObject({
   password: SecretReference.exactOptional().describe('Login password, by reference.'),
   privateKey: SecretReference.exactOptional().describe('Private key in OpenSSH or PEM format, by reference.'),
   passphrase: SecretReference.exactOptional().describe('Passphrase of the private key, by reference.'),
+  agent: z
+    .boolean()
+    .exactOptional()
+    .describe(
+      'Log in with the keys of the ssh agent of the worker: the one on this machine has the agent of whoever uses it.',
+    ),
+} as const;
+
+/** How to get in. Stands once for all hosts, and each host may differ. */
+export const Access = z.strictObject({
+  ...login,
+  via,
   sudo: z
     .strictObject({
       password: SecretReference.describe('Password that sudo asks for, by reference. Default: the login password.'),
     })
     .exactOptional()
-    .describe('How to become root, where the user is another.'),
+    .describe('What sudo needs, where the user is not root.'),
+  become: z
+    .enum(['sudo', 'doas'])
+    .exactOptional()
+    .describe('How to become root, where the user is another. doas must not ask for a password. Default: sudo.'),
 });
 
 export type Access = z.infer<typeof Access>;
+
+const ownFile = z.union([z.boolean(), z.string().min(1)]).exactOptional();
+
+/** The same as it stands in a file: with what the command line writes out before anybody else reads it. */
+export const WrittenAccess = Access.extend({
+  sshConfig: ownFile.describe(
+    'Whether addresses may be aliases of ~/.ssh/config (or of the file named here). The command line writes out what they mean.',
+  ),
+  knownHosts: ownFile.describe(
+    'Whether hosts and bastions without a hostKey are held to the one in ~/.ssh/known_hosts (or in the file named here). The command line writes it out.',
+  ),
+});
+
+export type WrittenAccess = z.infer<typeof WrittenAccess>;
+
+const address = z.string().refine(isAddress, 'wants an IPv4 address, an IPv6 address or a DNS name');
+
+const hostKey = z
+  .string()
+  .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'wants a fingerprint as `ssh-keygen -lf` prints it: SHA256:… with 43 characters')
+  .exactOptional();
+
+/** One bastion as it stands in the file. */
+export const Bastion = z.strictObject({
+  address: address.describe('Where SSH reaches the bastion: an IPv4 or IPv6 address, or a DNS name.'),
+  hostKey: hostKey.describe(
+    'Fingerprint (SHA256:…) that the bastion must show. Missing: the first one is taken, and held to ever after.',
+  ),
+  ...login,
+  via: via.describe('Name of another bastion that leads to this one.'),
+});
+
+export type Bastion = z.infer<typeof Bastion>;
 
 /** One host as it stands in the file. */
 export const Host = z.strictObject({
   name: Name.describe('Unique in the cluster, and kept for the life of the host.'),
   site: z.string().describe('Name of the site that the host stands in.'),
-  address: z
-    .string()
-    .refine(isAddress, 'wants an IPv4 address, an IPv6 address or a DNS name')
-    .describe('Where SSH reaches the host: an IPv4 or IPv6 address, or a DNS name.'),
-  hostKey: z
-    .string()
-    .regex(
-      /^SHA256:[A-Za-z0-9+/]{43}$/,
-      'wants a fingerprint as `ssh-keygen -lf` prints it: SHA256:… with 43 characters',
-    )
-    .exactOptional()
-    .describe(
-      'Fingerprint (SHA256:…) that the host must show. Missing: the first one is taken, and held to ever after.',
-    ),
+  address: address.describe('Where SSH reaches the host: an IPv4 or IPv6 address, or a DNS name.'),
+  hostKey: hostKey.describe(
+    'Fingerprint (SHA256:…) that the host must show. Missing: the first one is taken, and held to ever after.',
+  ),
   labels: z
     .record(
       z.string().regex(/^[a-z][a-z0-9._-]{0,62}$/, 'wants a label of lower-case letters, digits, dots and dashes'),
@@ -96,7 +144,11 @@ export const frame = {
     .record(Name, Site.describe('A data center.'))
     .refine((sites) => Object.keys(sites).length > 0, 'wants at least one site')
     .describe('The data centers by name.'),
-  access: Access.default({}).describe('How to log in to every host that does not say otherwise.'),
+  access: WrittenAccess.default({}).describe('How to log in to every host that does not say otherwise.'),
+  bastions: z
+    .record(Name, Bastion.describe('A machine that leads to others.'))
+    .default({})
+    .describe('Bastions by name: machines that lead to hosts which cannot be reached without them.'),
   hosts: z.array(Host.describe('A machine.')).min(1).describe('The machines of the cluster.'),
   rollout: Rollout.prefault({}).describe(
     'How a rollout goes about the hosts, and what happens when something goes wrong.',

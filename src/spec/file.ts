@@ -5,12 +5,21 @@ import { SpecError } from './problem.ts';
 /** Bytes. A thousand hosts with labels take a fifth of it. */
 const LIMIT = 1_048_576;
 
+interface ReadOptions extends Omit<ParseOptions, 'file' | 'written'> {
+  /** Writes out what a text means here. */
+  readonly expand?: (text: string) => Promise<string>;
+}
+
 /**
  * Reads and parses a cluster.yaml.
  * @throws SpecError also for a file that is not there, or is not a text.
  */
-export async function readCluster(path: string, options: Omit<ParseOptions, 'file'> = {}): Promise<Parsed> {
-  return parseCluster(await textOf(path), { file: path, ...options });
+export async function readCluster(
+  path: string,
+  { expand = async (text) => text, ...options }: ReadOptions = {},
+): Promise<Parsed> {
+  const written = await textOf(path);
+  return parseCluster(await expand(written), { file: path, written, ...options });
 }
 
 async function textOf(path: string): Promise<string> {

@@ -1,11 +1,14 @@
-import type { HostSpec } from '../plan/plan.ts';
+import type { BastionSpec, HostSpec } from '../plan/plan.ts';
 import type { SecretReference } from '../roles/secret.ts';
-import type { Access, ClusterHost, Host } from './cluster.ts';
+import { type Access, type Bastion, type ClusterHost, DIRECTLY, type Host } from './cluster.ts';
 
 type Credentials = Pick<Access, 'password' | 'privateKey' | 'passphrase' | 'sudo'>;
 
-/** A host with what `access` says for all, and the names of the secrets to log in with. */
-export function hostOf(host: Host, access: Access): ClusterHost {
+/** Whatever says by which bastion one goes on from there. */
+type Via = { readonly via?: string };
+
+/** A host with what `access` and its site say for all, and the names of the secrets to log in with. */
+export function hostOf(host: Host, access: Access, sites: Readonly<Record<string, Via>> = {}): ClusterHost {
   const shared = credentials('access', {
     ...access,
     // Another key than the one for all has another passphrase, or none.
@@ -20,17 +23,45 @@ export function hostOf(host: Host, access: Access): ClusterHost {
     user: host.user ?? access.user ?? 'root',
     ...(host.hostKey && { hostKey: host.hostKey }),
     labels: host.labels,
+    ...viaOf(host, sites[host.site], access),
+    ...((host.agent ?? access.agent) && { agent: true as const }),
+    ...((host.become ?? access.become) === 'doas' && { become: 'doas' as const }),
     access: { ...namesOf(shared), ...namesOf(own) },
   };
 }
 
-/** The secrets to log in with, by name: one for all hosts, and those of hosts that have their own. */
-export function accessSecrets(hosts: readonly Host[], access: Access): Readonly<Record<string, SecretReference>> {
-  return Object.fromEntries(
-    [...credentials('access', access), ...hosts.flatMap((host) => credentials(`access.${host.name}`, host))].map(
-      ({ name, reference }) => [name, reference],
-    ),
-  );
+/** A bastion with the names of the secrets to log in with. What `access` says is for hosts. */
+export function bastionOf(name: string, bastion: Bastion): BastionSpec {
+  const { sudoPassword: _, ...access } = namesOf(credentials(`bastion.${name}`, bastion));
+  return {
+    address: bastion.address,
+    port: bastion.port ?? 22,
+    user: bastion.user ?? 'root',
+    ...(bastion.hostKey && { hostKey: bastion.hostKey }),
+    ...viaOf(bastion),
+    ...(bastion.agent && { agent: true as const }),
+    access,
+  };
+}
+
+/** By which bastion one gets there, by the first that says so. */
+export function viaOf(...from: readonly (Via | undefined)[]): Via {
+  const via = from.find((each) => each?.via !== undefined)?.via;
+  return via === undefined || via === DIRECTLY ? {} : { via };
+}
+
+/** The secrets to log in with, by name: one for all hosts, those of hosts that have their own, and those of bastions. */
+export function accessSecrets(
+  hosts: readonly Host[],
+  access: Access,
+  bastions: Readonly<Record<string, Bastion>> = {},
+): Readonly<Record<string, SecretReference>> {
+  const all = [
+    ...credentials('access', access),
+    ...hosts.flatMap((host) => credentials(`access.${host.name}`, host)),
+    ...Object.entries(bastions).flatMap(([name, bastion]) => credentials(`bastion.${name}`, bastion)),
+  ];
+  return Object.fromEntries(all.map(({ name, reference }) => [name, reference]));
 }
 
 interface Credential {

@@ -150,9 +150,14 @@ it.each([
     'hosts without a credential',
     changed('  password: { env: TOY_PASSWORD }\n', ''),
     [
-      '11 hosts[0]: no way to log in to vm0: give password or privateKey here or under access, by reference such as { env: FARWEAVE_PASSWORD }',
-      '14 hosts[1]: no way to log in to vm1: give password or privateKey here or under access, by reference such as { env: FARWEAVE_PASSWORD }',
+      '11 hosts[0]: no way to log in to vm0: give password or privateKey here or under access, by reference such as { env: FARWEAVE_PASSWORD }, or agent: true',
+      '14 hosts[1]: no way to log in to vm1: give password or privateKey here or under access, by reference such as { env: FARWEAVE_PASSWORD }, or agent: true',
     ],
+  ],
+  [
+    'a password for doas, which takes none',
+    changed('port: 2222', 'become: doas\n    sudo: { password: { env: P } }'),
+    ['22 hosts[2].sudo: is of no use to doas, which must not ask for a password (permit nopass)'],
   ],
   [
     'a password instead of a reference',

@@ -2,9 +2,10 @@ import * as z from 'zod';
 import { used } from '../roles/context.ts';
 import { roles as registry } from '../roles/index.ts';
 import type { Role } from '../roles/role.ts';
+import { bastionRules } from './bastions.ts';
 import { type Cluster, frame } from './cluster.ts';
 import { complaints, say } from './issues.ts';
-import { accessSecrets, hostOf } from './login.ts';
+import { accessSecrets, bastionOf, hostOf } from './login.ts';
 import { type Pieces, readPieces } from './pieces.ts';
 import { dotted, type Problem, SpecError } from './problem.ts';
 import {
@@ -17,6 +18,7 @@ import {
   rolloutRules,
   siteRules,
   windowRules,
+  writtenRules,
 } from './rules.ts';
 import { clusterSchema, jsonSchema } from './schema.ts';
 import { readSource, type Source } from './source.ts';
@@ -26,6 +28,8 @@ const MOST = 100;
 /** What messages call the file, and the roles that there are (the registry's unless told). */
 export interface ParseOptions {
   readonly file: string;
+  /** The text as somebody has written it, where the one that is parsed says more: positions are those in it. */
+  readonly written?: string;
   readonly roles?: readonly Role[];
 }
 
@@ -38,8 +42,8 @@ export interface Parsed {
  * Parses the text of a cluster.yaml. Pure.
  * @throws SpecError with everything that is wrong at once.
  */
-export function parseCluster(text: string, { file, roles = registry }: ParseOptions): Parsed {
-  const source = readSource(text);
+export function parseCluster(text: string, { file, written = text, roles = registry }: ParseOptions): Parsed {
+  const source = { ...readSource(written), ...valueOf(text) };
   const mistakes = source.mistakes.map(({ path, offset, message }): Problem => {
     return { severity: 'error', file, ...source.position(offset), path: dotted(path), message };
   });
@@ -49,6 +53,12 @@ export function parseCluster(text: string, { file, roles = registry }: ParseOpti
   const sorted = problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
   if (sorted.some(({ severity }) => severity === 'error')) throw new SpecError(readable(sorted));
   return { cluster: assemble(text, source.value, roles), warnings: sorted };
+}
+
+/** What a text says, and what of it no schema sees. */
+function valueOf(text: string): Pick<Source, 'value' | 'mistakes'> {
+  const { mistakes, ...source } = readSource(text);
+  return { mistakes, ...('value' in source && { value: source.value }) };
 }
 
 function findings(value: unknown, roles: readonly Role[]): readonly Finding[] {
@@ -65,7 +75,9 @@ function findings(value: unknown, roles: readonly Role[]): readonly Finding[] {
 function rules(pieces: Pieces, roles: readonly Role[]): readonly Finding[] {
   const { sites, access, hosts, sections, rollout, network } = pieces;
   const found = [
-    ...identityRules(hosts, access ?? {}),
+    ...identityRules(hosts, access ?? {}, sites),
+    ...bastionRules(pieces),
+    ...(access ? writtenRules(access) : []),
     ...(sites ? [...siteRules(hosts, Object.keys(sites)), ...windowRules(sites)] : []),
     ...(access ? credentialRules(hosts, access) : []),
     ...(network ? networkRules(network.value, network.path, hosts) : []),
@@ -74,12 +86,12 @@ function rules(pieces: Pieces, roles: readonly Role[]): readonly Finding[] {
   ];
   // Roles may trust what they are given, so they are not asked before it is right.
   if (found.some(({ severity }) => severity === 'error') || !pieces.complete || !network || !sites) return found;
-  const numbered = hosts.map(({ at, host }) => ({ ...hostOf(host, access ?? {}), index: at }));
+  const numbered = hosts.map(({ at, host }) => ({ ...hostOf(host, access ?? {}, sites), index: at }));
   return [...found, ...roleRules({ cluster: '', sites, hosts: numbered, network: network.value, sections }, roles)];
 }
 
 function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster {
-  const { metadata, sites, access, rollout, hosts } = z.object(frame).parse(value);
+  const { metadata, sites, access, bastions, rollout, hosts } = z.object(frame).parse(value);
   const { sections, network } = readPieces(Object(value), roles);
   if (!network)
     throw new Error('no role is the network: src/roles/index.ts must name one that has network() and always');
@@ -88,11 +100,12 @@ function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster
     name: metadata.name,
     text,
     sites,
-    hosts: hosts.map((host) => hostOf(host, access)),
+    hosts: hosts.map((host) => hostOf(host, access, sites)),
+    bastions: Object.fromEntries(Object.entries(bastions).map(([name, bastion]) => [name, bastionOf(name, bastion)])),
     network: network.value,
     sections,
     rollout,
-    secrets: Object.assign({}, accessSecrets(hosts, access), ...ofRoles),
+    secrets: Object.assign({}, accessSecrets(hosts, access, bastions), ...ofRoles),
   };
 }
 

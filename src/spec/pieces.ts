@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { type Layout, sectionPath } from '../roles/context.ts';
 import type { Network } from '../roles/network.ts';
 import type { Role } from '../roles/role.ts';
-import { Access, Host } from './cluster.ts';
+import { Bastion, Host, WrittenAccess } from './cluster.ts';
 import { Rollout } from './rollout.ts';
 
 /** A host that could be read, with its place in the list. */
@@ -17,19 +17,27 @@ export interface Placed {
  */
 export interface Pieces {
   readonly sites?: z.infer<typeof Sites>;
-  readonly access?: Access;
+  readonly access?: WrittenAccess;
   readonly hosts: readonly Placed[];
+  /** By name, also of those that could not be read. */
+  readonly bastions: Readonly<Record<string, Bastion | undefined>>;
   readonly sections: Layout['sections'];
   readonly rollout?: Rollout;
   readonly network?: { readonly path: readonly string[]; readonly value: Network };
-  /** No host and no section was left out. */
+  /** No host, no bastion and no section was left out. */
   readonly complete: boolean;
 }
 
 const Top = z.record(z.string(), z.unknown());
 const Sites = z.record(
   z.string(),
-  z.object({ timezone: z.string().exactOptional(), window: z.unknown().exactOptional() }).catch({}),
+  z
+    .object({
+      timezone: z.string().exactOptional(),
+      window: z.unknown().exactOptional(),
+      via: z.string().exactOptional(),
+    })
+    .catch({}),
 );
 
 /** Reads each part of the file by itself. */
@@ -40,6 +48,9 @@ export function readPieces(value: object, roles: readonly Role[]): Pieces {
     const { data: host } = Host.safeParse(entry);
     return host ? [{ at, host }] : [];
   });
+  const bastions = Object.entries(Top.catch({}).parse(top.bastions)).map(
+    ([name, entry]) => [name, Bastion.safeParse(entry)] as const,
+  );
   const written = roles
     .map((role) => ({ role, section: sectionOf(top, role) }))
     .filter(({ role, section }) => role.always || section !== undefined);
@@ -49,12 +60,16 @@ export function readPieces(value: object, roles: readonly Role[]): Pieces {
   });
   return {
     ...present('sites', Sites.safeParse(top.sites).data),
-    ...present('access', Access.safeParse(top.access ?? {}).data),
+    ...present('access', WrittenAccess.safeParse(top.access ?? {}).data),
     ...present('rollout', Rollout.safeParse(top.rollout ?? {}).data),
     ...present('network', networkOf(read)),
     hosts,
+    bastions: Object.fromEntries(bastions.map(([name, { data }]) => [name, data])),
     sections: Object.fromEntries(read.map(({ role, config }) => [role.name, config])),
-    complete: hosts.length === listed.length && read.length === written.length,
+    complete:
+      bastions.every(({ 1: { success } }) => success) &&
+      hosts.length === listed.length &&
+      read.length === written.length,
   };
 }
 

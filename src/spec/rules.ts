@@ -2,7 +2,8 @@ import { BlockList, isIP } from 'node:net';
 import { contexts, type Layout, sectionPath, used } from '../roles/context.ts';
 import type { Network } from '../roles/network.ts';
 import type { Problem, Role } from '../roles/role.ts';
-import type { Access, Host } from './cluster.ts';
+import type { Access, Host, WrittenAccess } from './cluster.ts';
+import { viaOf } from './login.ts';
 import type { Pieces, Placed } from './pieces.ts';
 import { suggestion } from './problem.ts';
 import type { Rollout } from './rollout.ts';
@@ -10,12 +11,17 @@ import type { Rollout } from './rollout.ts';
 /** What is wrong with a value, by its path from the top of the file. */
 export type Finding = Problem;
 
-/** Names and addresses stand for one host each. */
-export function identityRules(hosts: readonly Placed[], access: Access): readonly Finding[] {
-  return [
-    ...doubles(hosts, 'name', ({ name }) => name),
-    ...doubles(hosts, 'address', (host) => `${canonical(host.address)} port ${host.port ?? access.port ?? 22}`),
-  ];
+/** Names and addresses stand for one host each. Behind two bastions the same address is that of two machines. */
+export function identityRules(
+  hosts: readonly Placed[],
+  access: Access,
+  sites: Pieces['sites'] = {},
+): readonly Finding[] {
+  const identity = (host: Host) => {
+    const { via } = viaOf(host, sites[host.site], access);
+    return `${canonical(host.address)} port ${host.port ?? access.port ?? 22}${via === undefined ? '' : ` via ${via}`}`;
+  };
+  return [...doubles(hosts, 'name', ({ name }) => name), ...doubles(hosts, 'address', identity)];
 }
 
 /** Hosts stand in sites that there are. */
@@ -58,6 +64,15 @@ export function rolloutRules({ canary, waves, soak, approval }: Rollout, hosts: 
   ];
 }
 
+/** Files of somebody's home are read by the command line alone: a worker, which knows another home, never sees these. */
+export function writtenRules(access: WrittenAccess): readonly Finding[] {
+  return (['sshConfig', 'knownHosts'] as const)
+    .filter((key) => access[key] !== undefined && access[key] !== false)
+    .map((key) =>
+      error(['access', key], 'is for files that the farweave command reads: here only what they mean is understood'),
+    );
+}
+
 /** Every host can be logged in to. */
 export function credentialRules(hosts: readonly Placed[], access: Access): readonly Finding[] {
   return [
@@ -70,11 +85,15 @@ const ORPHAN = 'there is no privateKey beside it that it could open';
 
 function credentialRule({ at, host }: Placed, access: Access): readonly Finding[] {
   if (host.passphrase && !host.privateKey) return [error(['hosts', at, 'passphrase'], ORPHAN)];
-  if (host.password || host.privateKey || access.password || access.privateKey) return [];
+  const becomes = host.become ?? access.become;
+  if (becomes === 'doas' && host.sudo)
+    return [error(['hosts', at, 'sudo'], 'is of no use to doas, which must not ask for a password (permit nopass)')];
+  const isOpen = host.agent ?? access.agent ?? false;
+  if (isOpen || host.password || host.privateKey || access.password || access.privateKey) return [];
   return [
     error(
       ['hosts', at],
-      `no way to log in to ${host.name}: give password or privateKey here or under access, by reference such as { env: FARWEAVE_PASSWORD }`,
+      `no way to log in to ${host.name}: give password or privateKey here or under access, by reference such as { env: FARWEAVE_PASSWORD }, or agent: true`,
     ),
   ];
 }

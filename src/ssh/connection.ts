@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import ssh2, { type AuthenticationType, type ClientChannel, type ConnectConfig } from 'ssh2';
+import type { Duplex } from 'node:stream';
+import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2';
+import { credentials } from './credentials.ts';
 import { AuthenticationFailed, HostKeyChanged, LinkLost, type SshError, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
-import { classify, expired, refused } from './login-failure.ts';
+import { classify, expired } from './login-failure.ts';
 
 export type Channel = ClientChannel;
 
@@ -11,10 +13,23 @@ export interface LinkOptions {
   readonly readyTimeout: number;
   /** Milliseconds between signs of life; a link that leaves out three in a row is dead. */
   readonly keepalive: number;
+  /** Path of the socket of the ssh agent, if there is one. */
+  readonly agent?: string;
 }
 
-/** The machine has no room for another channel on this link. */
-export class ChannelRefused extends Error {}
+/** A stream to a machine's sshd, where a connection of our own does not get there. */
+export type Dial = () => Promise<Duplex>;
+
+/** The machine opens no such channel on this link. */
+export class ChannelRefused extends Error {
+  /** Why, as RFC 4254 numbers it. */
+  readonly reason: number;
+
+  constructor(error: Error & { reason?: unknown }) {
+    super(error.message.replace(/^\(SSH\) Channel open failure: /, ''));
+    this.reason = Number(error.reason);
+  }
+}
 
 /** Ed25519 first, so that a host with several keys always shows the same one. No SHA-1. */
 const ED25519 = ['ssh-ed25519'] as const;
@@ -26,14 +41,15 @@ type KeyKinds = readonly ((typeof ED25519)[number] | (typeof ECDSA)[number] | (t
  * Logs in. The machine's key is compared with `target.hostKey` before any credential is sent.
  * Rejects with Unreachable, HostKeyChanged or AuthenticationFailed.
  */
-export async function openLink(target: Target, options: LinkOptions): Promise<Link> {
+export async function openLink(target: Target, options: LinkOptions, dial?: Dial): Promise<Link> {
+  const login = async (kinds: KeyKinds) => handshake(target, { ...options, kinds }, await dial?.());
   try {
-    return await handshake(target, options, [...ED25519, ...ECDSA, ...RSA]);
+    return await login([...ED25519, ...ECDSA, ...RSA]);
   } catch (error) {
     if (!(error instanceof HostKeyChanged)) throw error;
     // The pin may be of another kind of key than the one we prefer.
     for (const kinds of [ECDSA, RSA]) {
-      const link = await handshake(target, options, kinds).catch((other: unknown) => {
+      const link = await login(kinds).catch((other: unknown) => {
         // It showed the key that is pinned, and then refused the login.
         if (other instanceof AuthenticationFailed) throw other;
         return undefined;
@@ -84,16 +100,36 @@ export class Link {
    * Rejects with LinkLost, or with ChannelRefused where sshd's MaxSessions is reached.
    */
   exec<Result>(command: string, use: (channel: Channel) => Result): Promise<Result> {
+    return this.#open((answer) => this.#client.exec(command, answer), use);
+  }
+
+  /** A stream to what this machine can reach. Rejects with LinkLost, or with ChannelRefused where it does not lead there. */
+  stream({ address, port }: Pick<Target, 'address' | 'port'>): Promise<Channel> {
+    return this.#open(
+      (answer) => this.#client.forwardOut('127.0.0.1', 0, address, port, answer),
+      (channel) => {
+        // What is at its other end learns why it ends.
+        const forget = this.onBroken((error) => channel.emit('error', error));
+        // One that came too late has nobody at its other end.
+        return channel.on('close', forget).on('error', () => {});
+      },
+    );
+  }
+
+  #open<Result>(
+    ask: (answer: (error: Error | undefined, channel: Channel) => void) => void,
+    use: (channel: Channel) => Result,
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
       // ssh2 does not promise to call back when the connection goes.
       const forget = this.onBroken(reject);
       if (this.broken) return;
       try {
-        this.#client.exec(command, (error, channel) => {
+        ask((error, channel) => {
           forget();
           if (!error) resolve(use(channel));
           else if (this.broken) reject(this.broken);
-          else if ('reason' in error) reject(new ChannelRefused(error.message));
+          else if ('reason' in error) reject(new ChannelRefused(error));
           else reject(new LinkLost(this.#target, error.message, error));
         });
       } catch (error) {
@@ -109,7 +145,11 @@ export class Link {
   }
 }
 
-function handshake(target: Target, options: LinkOptions, kinds: KeyKinds): Promise<Link> {
+function handshake(
+  target: Target,
+  { readyTimeout, keepalive, agent, kinds }: LinkOptions & { readonly kinds: KeyKinds },
+  sock: Duplex | undefined,
+): Promise<Link> {
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client();
     let shown = '';
@@ -117,12 +157,14 @@ function handshake(target: Target, options: LinkOptions, kinds: KeyKinds): Promi
       reject(error);
       client.destroy();
     };
-    const login = credentials(target, fail);
+    const login = credentials(target, { agent, parseKey: ssh2.utils.parseKey, fail });
     client
       // Or Nagle's algorithm and the other side's delayed acknowledgement add 40 ms to what we say.
       .on('connect', () => client.setNoDelay(true))
       .on('ready', () => resolve(new Link(client, target, shown)))
-      .on('error', (error) => fail(changed() ?? classify(target, error)))
+      .on('error', (error) => {
+        if (!login.goesOn(error)) fail(changed() ?? classify(target, error, login.tried));
+      })
       // It may close before it is ready without an error.
       .on('close', () =>
         fail(changed() ?? new Unreachable(target, 'closed the connection before the login was finished')),
@@ -133,18 +175,17 @@ function handshake(target: Target, options: LinkOptions, kinds: KeyKinds): Promi
         ? new HostKeyChanged(target, target.hostKey, shown)
         : undefined;
     const config: ConnectConfig = {
-      host: target.address,
-      port: target.port,
+      ...(sock ? { sock } : { host: target.address, port: target.port }),
       username: target.user,
-      readyTimeout: options.readyTimeout,
-      keepaliveInterval: options.keepalive,
+      readyTimeout,
+      keepaliveInterval: keepalive,
       keepaliveCountMax: 3,
       algorithms: { serverHostKey: [...kinds] },
       hostVerifier: (key: Buffer) => {
         shown = fingerprint(key);
         return changed() === undefined;
       },
-      authHandler: login,
+      authHandler: login.next,
     };
     try {
       client.connect(config);
@@ -157,48 +198,4 @@ function handshake(target: Target, options: LinkOptions, kinds: KeyKinds): Promi
 /** `SHA256:…` as ssh-keygen shows it. */
 export function fingerprint(key: Buffer): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
-}
-
-/**
- * Says how to log in, method by method. The password is tried once: by `keyboard-interactive` only where the host does
- * not take it as `password`, since every refused attempt counts towards locking the account.
- */
-function credentials(target: Target, fail: (error: SshError) => void): NonNullable<ConnectConfig['authHandler']> {
-  const { user: username, password, privateKey, passphrase } = target;
-  const untried = new Set<AuthenticationType>();
-  if (privateKey !== undefined) untried.add('publickey');
-  if (password !== undefined) untried.add('password').add('keyboard-interactive');
-  let sent: AuthenticationType | undefined;
-  return (left: readonly AuthenticationType[] | null, partial: boolean | null, next) => {
-    const wrong = sent === 'password' && !partial && left?.includes('password');
-    if (wrong) untried.delete('keyboard-interactive');
-    sent = [...untried].find((method) => left === null || left.includes(method));
-    if (sent === undefined) return fail(refused(target, left));
-    untried.delete(sent);
-    if (sent === 'publickey') {
-      const key = ssh2.utils.parseKey(privateKey ?? '', passphrase);
-      if (key instanceof Error || !privateKey) {
-        return fail(
-          new AuthenticationFailed(
-            target,
-            'the private key cannot be read',
-            'Check the private key and its passphrase.',
-            key,
-          ),
-        );
-      }
-      return next({ type: 'publickey', username, key: privateKey, ...(passphrase !== undefined && { passphrase }) });
-    }
-    if (sent === 'password') return next({ type: 'password', username, password: password ?? '' });
-    let answered = false;
-    return next({
-      type: 'keyboard-interactive',
-      username,
-      prompt: (_name, _instructions, _language, prompts, finish) => {
-        const asksForPassword = prompts.length === 1 && !prompts[0]?.echo && !answered;
-        if (prompts.length > 0) answered = true;
-        finish(asksForPassword ? [password ?? ''] : []);
-      },
-    });
-  };
 }

@@ -3,6 +3,8 @@ export interface Place {
   readonly name: string;
   readonly address: string;
   readonly port: number;
+  /** It only leads to others. */
+  readonly bastion?: true;
 }
 
 /** Stable: what is done about an error is decided by its code, never by its message. */
@@ -11,6 +13,7 @@ export type SshErrorCode =
   | 'AuthenticationFailed'
   | 'SudoRefused'
   | 'HostKeyChanged'
+  | 'BastionKeyChanged'
   | 'LinkLost'
   | 'NoSpace'
   | 'KeyConflict'
@@ -33,14 +36,13 @@ export abstract class SshError extends Error {
   readonly log?: string;
 
   constructor(place: Place, what: string, hint: string, { log, cause }: { log?: string; cause?: unknown } = {}) {
+    const { name, address, port, bastion } = place;
+    const where = `${bastion ? 'through ' : ''}${name} (${address}:${port})`;
     // What a host said may be part of it.
-    super(
-      `${place.name} (${place.address}:${place.port}): ${printable(what).slice(0, WORDS)}`,
-      cause === undefined ? undefined : { cause },
-    );
+    super(`${where}: ${printable(what).slice(0, WORDS)}`, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
     // A target is a place too, and holds passwords.
-    this.place = { name: place.name, address: place.address, port: place.port };
+    this.place = { name, address, port, ...(bastion && { bastion }) };
     this.hint = hint;
     if (log !== undefined) this.log = log;
   }
@@ -50,12 +52,13 @@ export abstract class SshError extends Error {
 export class Unreachable extends SshError {
   readonly code = 'Unreachable';
 
-  constructor(place: Place, what: string, cause?: unknown, hint = CHECK_HOST) {
+  constructor(place: Place, what: string, cause?: unknown, hint = checkThat(place)) {
     super(place, what, hint, { cause });
   }
 }
 
-const CHECK_HOST = 'Check that the host is up, that its address and port are right, and that sshd listens there.';
+const checkThat = ({ bastion }: Place) =>
+  `Check that the ${bastion ? 'bastion' : 'host'} is up, that its address and port are right, and that sshd listens there.`;
 
 /** The machine answers but does not let us in. */
 export class AuthenticationFailed extends SshError {
@@ -64,7 +67,7 @@ export class AuthenticationFailed extends SshError {
   constructor(
     place: Place,
     what: string,
-    hint = 'Check user, password and key of this host, and that its sshd allows them.',
+    hint = `Check user, password and key of this ${place.bastion ? 'bastion' : 'host'}, and that its sshd allows them.`,
     cause?: unknown,
   ) {
     super(place, what, hint, { cause });

@@ -3,16 +3,24 @@ import type { Command, Output } from './command.ts';
 /** How to reach a machine and who to be there. Secrets are values here: it never leaves the worker's memory. */
 export interface Target {
   readonly name: string;
+  /** It only leads to others. */
+  readonly bastion?: true;
   readonly address: string;
   readonly port: number;
   readonly user: string;
   readonly password?: string;
   readonly privateKey?: string;
   readonly passphrase?: string;
+  /** The keys of the pool's ssh agent may let us in. */
+  readonly agent?: true;
+  /** How to become root there, where it is not by sudo. */
+  readonly become?: 'doas';
   /** For `sudo`; without it the login password is tried. Never sent where sudo does not ask. */
   readonly sudoPassword?: string;
   /** `SHA256:…` of the key that the machine must show. Without it the first one is taken and reported. */
   readonly hostKey?: string;
+  /** The bastion that leads there. */
+  readonly via?: Target;
 }
 
 /** Values of the variables that a command uses, by shell variable name. */
@@ -60,6 +68,8 @@ export interface AskOptions {
 export interface Host {
   /** `SHA256:…` of the key that the machine showed. */
   readonly hostKey: string;
+  /** name → `SHA256:…` of the keys that the bastions on the way have shown. */
+  readonly bastionKeys?: Readonly<Record<string, string>>;
   /** Asks everything in one round trip, as root. Read-only by convention. What is not answered in time has exit code 137. */
   ask(questions: readonly Command[], values: Values, options?: AskOptions): Promise<readonly Output[]>;
   /** Changes the host, as a remote job. stdout of the output is the end of the log (both streams). */

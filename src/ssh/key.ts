@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Target } from './host.ts';
 
 /** What makes a remote job the same job. */
 export interface JobIdentity {
@@ -17,4 +18,18 @@ export function keyOf({ rollout, step, host, generation, purpose }: JobIdentity)
     .update(JSON.stringify([rollout, step, host, generation, purpose]))
     .digest('hex')
     .slice(0, 32);
+}
+
+/** What makes a connection the same connection: who, where, by which way, with which credentials and which host key. */
+export function keyOfTarget(target: Target): string {
+  return createHash('sha256')
+    .update(JSON.stringify(partsOf(target)))
+    .digest('hex');
+}
+
+function partsOf(target: Target): readonly unknown[] {
+  const { name, address, port, user, agent, become, password, privateKey, passphrase, sudoPassword, hostKey, via } =
+    target;
+  const parts = [name, address, port, user, agent, become, password, privateKey, passphrase, sudoPassword, hostKey];
+  return [...parts.map((part) => part ?? null), ...(via ? [partsOf(via)] : [])];
 }

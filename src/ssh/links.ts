@@ -1,4 +1,4 @@
-import { ChannelRefused, type Link, type LinkOptions, openLink } from './connection.ts';
+import { type Channel, ChannelRefused, type Dial, type Link, type LinkOptions, openLink } from './connection.ts';
 import { Detached, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
 import { openRootShell, type RootShell } from './root-shell.ts';
@@ -12,21 +12,32 @@ export interface LinksOptions extends LinkOptions {
   readonly opening: number;
 }
 
+/** RFC 4254, section 5.1: all other reasons are about where the channel was to lead. */
+const RESOURCE_SHORTAGE = 4;
+
 /** The connections to one machine, and how many channels are open on each. */
 export class Links {
   hostKey: string | undefined;
-  readonly #target: Target;
+  #target: Target;
   readonly #options: LinksOptions;
   readonly #closing: AbortSignal;
+  readonly #dial: Dial | undefined;
   /** Channels that are open, and that may be. */
   readonly #links = new Map<Link, { used: number; room: number }>();
   #opening: Promise<void> | undefined;
   #queue: (() => void)[] = [];
 
-  constructor(target: Target, options: LinksOptions, closing: AbortSignal) {
+  /** `dial`: how to get there, where it is not directly. */
+  constructor(target: Target, options: LinksOptions, closing: AbortSignal, dial?: Dial) {
     this.#target = target;
     this.#options = options;
     this.#closing = closing;
+    this.#dial = dial;
+  }
+
+  /** The same machine with the keys that it has shown: from here on it is held to them. */
+  pin(target: Target): void {
+    this.#target = target;
   }
 
   get none(): boolean {
@@ -44,7 +55,33 @@ export class Links {
   }
 
   /** A root shell on any of them; opens another connection when they are full, and waits when there are enough. */
-  async openShell(): Promise<RootShell> {
+  openShell(): Promise<RootShell> {
+    return this.#occupy(
+      (link) => openRootShell(link, this.#target, this.#options.opening),
+      (shell, release) => void shell.ended.then(release),
+    );
+  }
+
+  /** A stream through this machine to another. Rejects with ChannelRefused where it does not lead there, or with Unreachable. */
+  openStream(to: Target): Promise<Channel> {
+    return this.#occupy(
+      (link) =>
+        inTime(
+          link.stream(to),
+          this.#options.readyTimeout,
+          () => new Unreachable(to, `through ${this.#target.name}: no answer in time`),
+        ),
+      (channel, release) => void channel.on('close', release),
+      ({ reason }) => reason === RESOURCE_SHORTAGE,
+    );
+  }
+
+  /** A channel on a link that has room for it. `isFull`: a refusal means that there is less room than we thought. */
+  async #occupy<T>(
+    open: (link: Link) => Promise<T>,
+    onEnd: (opened: T, release: () => void) => void,
+    isFull: (refused: ChannelRefused) => boolean = () => true,
+  ): Promise<T> {
     for (;;) {
       if (this.#closing.aborted) throw new Detached(this.#target, 'the connection pool is closed');
       const free = [...this.#links].find(([, { used, room }]) => used < room);
@@ -56,12 +93,12 @@ export class Links {
           this.#next();
         };
         try {
-          const shell = await openRootShell(link, this.#target, this.#options.opening);
-          void shell.ended.then(release);
-          return shell;
+          const opened = await open(link);
+          onEnd(opened, release);
+          return opened;
         } catch (error) {
           release();
-          if (!(error instanceof ChannelRefused)) throw error;
+          if (!(error instanceof ChannelRefused) || !isFull(error)) throw error;
           // This sshd allows fewer than we thought; with none open it allows none at all.
           slots.room = slots.used;
           if (slots.room > 0) continue;
@@ -85,7 +122,8 @@ export class Links {
   async #handshake(): Promise<void> {
     // The key shown first holds for all that follow, pinned or not.
     const pin = this.#target.hostKey ?? this.hostKey;
-    const link = await openLink({ ...this.#target, ...(pin !== undefined && { hostKey: pin }) }, this.#options);
+    const target = { ...this.#target, ...(pin !== undefined && { hostKey: pin }) };
+    const link = await openLink(target, this.#options, this.#dial);
     if (this.#closing.aborted) {
       link.end();
       throw new Detached(this.#target, 'the connection pool is closed');
@@ -107,4 +145,19 @@ export class Links {
     this.#links.clear();
     this.#next();
   }
+}
+
+/** A stream that comes too late is closed. */
+async function inTime(opening: Promise<Channel>, milliseconds: number, late: () => Error): Promise<Channel> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(late());
+      opening.then(
+        (stream) => stream.close(),
+        () => {},
+      );
+    }, milliseconds);
+  });
+  return Promise.race([opening, tooLate]).finally(() => clearTimeout(timer));
 }

@@ -89,6 +89,23 @@ describe('a pool', () => {
     expect(other.attempts).toEqual([]);
   });
 
+  test('keeps the connection to a host that it met without a pin when the key is held to from then on', async () => {
+    const first = await server();
+    const other = await server({ hostKeys: [keyPair('ed25519').private] });
+    const between = await relay(first.target.port);
+    const { connect } = pool();
+    const target = { ...first.target, port: between.port };
+    const { hostKey } = await connect(target);
+    const host = await connect({ ...target, hostKey });
+    await host.ask(hello, {});
+    expect(first.connections).toBe(1);
+    between.lead(other.target.port);
+    between.cut();
+    await expect(host.ask(hello, {})).rejects.toMatchObject({ code: 'HostKeyChanged' });
+    await expect(connect({ ...target, hostKey })).rejects.toMatchObject({ code: 'HostKeyChanged' });
+    expect(other.attempts).toEqual([]);
+  });
+
   test('opens another connection when the channels of one are used up, and queues beyond', async () => {
     const it = await server();
     const host = await pool({ channels: 3, links: 2 }).connect(it.target);

@@ -1,5 +1,7 @@
-import { createHash } from 'node:crypto';
+import { Bastions } from './bastions.ts';
 import type { Connect, Target } from './host.ts';
+import { keyOfTarget } from './key.ts';
+import { unpinned } from './pins.ts';
 import { type HostOptions, PooledHost } from './pooled-host.ts';
 
 /** Times in milliseconds, what is left out as in `DEFAULTS`. */
@@ -32,11 +34,21 @@ export interface Pool {
 export function createPool(options: PoolOptions = {}): Pool {
   const settings = { ...DEFAULTS, ...options };
   const closing = new AbortController();
+  const bastions = new Bastions(settings, closing.signal);
   const hosts = new Map<string, PooledHost>();
+  /** One that was met without pins, and has shown what is wanted by now: the same connections are held to that. */
+  const met = (target: Target): PooledHost | undefined => {
+    const before = keyOfTarget(unpinned(target));
+    const host = hosts.get(before);
+    if (!host?.hasShown(target)) return undefined;
+    hosts.delete(before);
+    host.pin(target);
+    return host;
+  };
   return {
     connect: async (target) => {
       const key = keyOfTarget(target);
-      const host = hosts.get(key) ?? new PooledHost(target, settings, closing.signal);
+      const host = hosts.get(key) ?? met(target) ?? new PooledHost(target, settings, closing.signal, bastions);
       hosts.set(key, host);
       try {
         await host.ready();
@@ -51,13 +63,7 @@ export function createPool(options: PoolOptions = {}): Pool {
       closing.abort();
       for (const host of hosts.values()) host.end();
       hosts.clear();
+      bastions.end();
     },
   };
-}
-
-function keyOfTarget({ name, address, port, user, password, privateKey, passphrase, sudoPassword, hostKey }: Target) {
-  const parts = [name, address, port, user, password, privateKey, passphrase, sudoPassword, hostKey];
-  return createHash('sha256')
-    .update(JSON.stringify(parts.map((part) => part ?? null)))
-    .digest('hex');
 }

@@ -1,9 +1,11 @@
 import { ask, inquire } from './ask.ts';
+import type { Bastions } from './bastions.ts';
 import type { Command, Output } from './command.ts';
 import type { JobOptions } from './conversation.ts';
 import { AuthenticationFailed, Cancelled, Detached, isLoss, Unreachable } from './errors.ts';
 import type { AskOptions, Host, Job, Target, Values, Watch } from './host.ts';
 import { Links, type LinksOptions } from './links.ts';
+import { hasShown } from './pins.ts';
 import { runJob } from './remote-job.ts';
 import { type RootShell, unlessAborted } from './root-shell.ts';
 
@@ -14,10 +16,11 @@ export interface HostOptions extends LinksOptions, JobOptions {
 
 /** One machine under one set of credentials. */
 export class PooledHost implements Host {
-  readonly #target: Target;
+  #target: Target;
   readonly #settings: HostOptions;
   readonly #closing: AbortSignal;
   readonly #links: Links;
+  readonly #bastions: Bastions;
   /** The first shell goes alone: a refused password must not be tried by several at once. */
   #proof: Promise<unknown> | undefined;
   #proven = false;
@@ -28,15 +31,31 @@ export class PooledHost implements Host {
   #working = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(target: Target, settings: HostOptions, closing: AbortSignal) {
+  constructor(target: Target, settings: HostOptions, closing: AbortSignal, bastions: Bastions) {
     this.#target = target;
     this.#settings = settings;
     this.#closing = closing;
-    this.#links = new Links(target, settings, closing);
+    this.#bastions = bastions;
+    const dial = target.via && (() => bastions.dial(this.#target, this.#target.via!));
+    this.#links = new Links(target, settings, closing, dial);
   }
 
   get hostKey(): string {
     return this.#links.hostKey ?? '';
+  }
+
+  get bastionKeys(): Readonly<Record<string, string>> {
+    return this.#bastions.keysTo(this.#target);
+  }
+
+  /** Whether it may be held to these keys, since it has shown them. */
+  hasShown(target: Target): boolean {
+    return hasShown(target, { ...this.bastionKeys, [target.name]: this.hostKey });
+  }
+
+  pin(target: Target): void {
+    this.#target = target;
+    this.#links.pin(target);
   }
 
   /** There is a connection that works, as far as we know. */

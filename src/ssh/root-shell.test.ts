@@ -85,4 +85,27 @@ describe('becoming root', () => {
     const it = await server({ sudo: { is: 'refuses' } });
     expect(await ask({ ...it.target, user: 'root' })).toMatchObject([[{ stdout: 'it is me\n' }]]);
   });
+
+  test('goes by doas where that is asked for, and needs no sudo', async () => {
+    const it = await server({ doas: 'nopass', sudo: { is: 'refuses' } });
+    expect(await ask({ ...it.target, become: 'doas' })).toMatchObject([[{ exitCode: 0, stdout: 'it is me\n' }]]);
+    expect(it.sudoAttempts).toEqual([]);
+  });
+
+  test('says what to do about a doas that asks for a password, and gives it none', async () => {
+    const it = await server({ doas: 'asks' });
+    expect(await refusal({ ...it.target, become: 'doas', sudoPassword: 'x' })).toMatchObject({
+      code: 'SudoRefused',
+      message: expect.stringContaining('doas does not let vagrant become root: doas: Authentication required'),
+      hint: expect.stringContaining('permit nopass vagrant as root'),
+    });
+  });
+
+  test('says that doas is missing', async () => {
+    const { target } = await server({ sudo: { is: 'missing' } });
+    expect(await refusal({ ...target, become: 'doas' })).toMatchObject({
+      code: 'SudoRefused',
+      hint: expect.stringContaining('Install doas'),
+    });
+  });
 });

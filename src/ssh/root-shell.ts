@@ -27,7 +27,9 @@ export async function openRootShell(link: Link, target: Target, opening: number)
   const prompt = `fw-${nonce}-password:`;
   // Any login shell takes this: no newline, no `!`, one pair of quotes. The rest comes by stdin, out of sight of `ps`.
   const wait = `/bin/sh -c 'echo ${ready.trim()} >&2; while read -r n; do eval "$(head -c $n)"; done'`;
-  const asRoot = target.user === 'root' ? wait : `sudo -S -p '${prompt}' -- ${wait}`;
+  const by = target.become ?? 'sudo';
+  const become = { sudo: `sudo -S -p '${prompt}' --`, doas: 'doas -n --' }[by];
+  const asRoot = target.user === 'root' ? wait : `${become} ${wait}`;
   const channel = link.exec(asRoot, (opened) => new RootShell(opened, link));
   const shell = await unlessAborted(channel, deadline).catch((error: unknown) => {
     throw deadline.aborted ? late : error;
@@ -68,7 +70,11 @@ export async function openRootShell(link: Link, target: Target, opening: number)
         return give(new AuthenticationFailed(target, `lets root in but gives no shell (exit code ${code}): ${why}`));
       }
       if (code === 127) {
-        return give(new SudoRefused(target, `has no sudo: ${why}`, 'Install sudo there, or log in as root.'));
+        return give(new SudoRefused(target, `has no ${by}: ${why}`, `Install ${by} there, or log in as root.`));
+      }
+      if (by === 'doas') {
+        const hint = `It must not ask for a password: let \`permit nopass ${target.user} as root\` be in its /etc/doas.conf, or use sudo.`;
+        return give(new SudoRefused(target, `doas does not let ${target.user} become root: ${why}`, hint));
       }
       return give(new SudoRefused(target, `sudo does not let ${target.user} become root (exit code ${code}): ${why}`));
     });

@@ -17,6 +17,8 @@ export interface Config {
   /** Holds the age identity. */
   readonly state: string;
   readonly concurrency: number;
+  /** Path of the socket of the ssh agent, if there is one. */
+  readonly agent?: string;
   /** Secrets that the spec may name as `{ worker: NAME }`. */
   readonly entries: Readonly<Record<string, string>>;
 }
@@ -26,6 +28,7 @@ const Variables = z.object({
   FARWEAVE_TASK_QUEUE: z.string().min(1).default(TASK_QUEUE),
   FARWEAVE_CONCURRENCY: z.coerce.number().int().min(1).max(10_000).default(100),
   FARWEAVE_WORKER_SECRETS: z.string().min(1).optional(),
+  SSH_AUTH_SOCK: z.string().optional(),
 });
 
 /**
@@ -35,7 +38,8 @@ const Variables = z.object({
 export function loadConfig(env: Env = process.env): Config {
   const parsed = Variables.safeParse(env);
   if (!parsed.success) throw new Error(z.prettifyError(parsed.error));
-  const { FARWEAVE_STATE, FARWEAVE_TASK_QUEUE, FARWEAVE_CONCURRENCY, FARWEAVE_WORKER_SECRETS } = parsed.data;
+  const { FARWEAVE_STATE, FARWEAVE_TASK_QUEUE, FARWEAVE_CONCURRENCY, FARWEAVE_WORKER_SECRETS, SSH_AUTH_SOCK } =
+    parsed.data;
   const given = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig({
     overrideEnvVars: Object.fromEntries(given),
@@ -46,6 +50,7 @@ export function loadConfig(env: Env = process.env): Config {
     taskQueue: FARWEAVE_TASK_QUEUE,
     state: resolve(FARWEAVE_STATE),
     concurrency: FARWEAVE_CONCURRENCY,
+    ...(SSH_AUTH_SOCK && { agent: SSH_AUTH_SOCK }),
     entries: FARWEAVE_WORKER_SECRETS === undefined ? {} : entriesIn(FARWEAVE_WORKER_SECRETS),
   };
 }

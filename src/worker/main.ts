@@ -10,9 +10,9 @@ import { registerSearchAttributes } from './search-attributes.ts';
 /** Runs a worker until it is told to end. What runs on hosts then runs on, and the next worker follows it. */
 async function run(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('INFO') });
-  const { connection: options, namespace, taskQueue, state, concurrency, entries } = loadConfig();
+  const { connection: options, namespace, taskQueue, state, concurrency, agent, entries } = loadConfig();
   const connection = await NativeConnection.connect(options);
-  const pool = createPool();
+  const pool = createPool({ ...(agent !== undefined && { agent }) });
   try {
     await registerSearchAttributes(connection, namespace);
     const [vault, workflowBundle] = await Promise.all([openVault(state), bundleApart()]);

@@ -9,6 +9,7 @@ import {
 } from '@temporalio/workflow';
 import type { FailureDetail, Recalled, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
 import type { Account } from './account.ts';
 import type { PlacedStage, Problem, SiteInput } from './contract.ts';
 import { borrowing } from './lending.ts';
@@ -16,7 +17,7 @@ import { borrowing } from './lending.ts';
 /** What a step is asked of. */
 export type Ground = Pick<
   SiteInput,
-  'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed' | 'owner' | 'absent' | 'lends'
+  'cluster' | 'revision' | 'rollout' | 'fence' | 'sealed' | 'owner' | 'absent' | 'lends' | 'bastions'
 >;
 
 /** A stage, or the gate of one. */
@@ -82,18 +83,20 @@ export const recalled = (ground: Ground, account: Account, host: HostSpec, copy:
 };
 
 function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
-  const { cluster, revision, rollout, fence, sealed, owner } = ground;
+  const { cluster, revision, rollout, fence, sealed, owner, bastions } = ground;
   // A check of all together must hold without those that are parked: to it, their facts are empty.
   const isCheck = stages.length > 0 && stages.every((stage) => stage.kind === 'check');
   const absent = isCheck ? new Set([...account.parked, ...(ground.absent ?? [])]) : new Set<string>();
   const { facts, borrows } = borrowing(ground, account, host.name, stages);
-  const names = new Set([...Object.values(host.access), ...stages.flatMap((stage) => stage.secrets), DIGEST_KEY]);
+  const way = bastionsTo([host], bastions);
+  const names = new Set([...accessTo([host], bastions), ...stages.flatMap((stage) => stage.secrets), DIGEST_KEY]);
   const generation = (stage: Asked) => account.generationOf(host.name, stage);
   return {
     cluster,
     revision,
     fence: fence + (stages[0] ? numberOf(stages[0].place, generation(stages[0]), undo) : 0),
     host,
+    ...way,
     steps: stages.map((stage) => ({
       receipt: `${rollout}/${stage.id}`,
       operation: stage.operation,
@@ -102,7 +105,11 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
       timeout: stage.timeout,
       ...(stage.lent && { lent: stage.lent }),
     })),
-    facts: { ...keyOf(host, account.facts), ...leavingOut(absent, facts) },
+    facts: {
+      ...keyOf(host, account.facts),
+      ...keysOfBastions(account.facts, way.bastions),
+      ...leavingOut(absent, facts),
+    },
     sealed: pick(sealed, names),
     ...(owner && { owner }),
     ...(borrows && { borrows }),

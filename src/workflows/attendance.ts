@@ -4,7 +4,7 @@ import type { Ledger, Problem } from './contract.ts';
 export const SKIPPED = 'Skipped';
 
 /** A host that shows one of these is left out while the others go on: nothing that is done elsewhere can help it. */
-export const PARKING = new Set(['Unreachable', 'HostKeyChanged']);
+export const PARKING = new Set(['Unreachable', 'HostKeyChanged', 'BastionKeyChanged']);
 /** And at one of these nobody goes on: it is this whole rollout that should not be. */
 export const STOPPING = new Set(['Owned']);
 

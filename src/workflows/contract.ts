@@ -1,6 +1,6 @@
 import { ApplicationFailure, CancelledFailure, defineQuery, defineSignal } from '@temporalio/workflow';
 import type { Finding, Lender, Owner, Sealed } from '../activities/contract.ts';
-import type { Facts, HostSpec, OnFailure, Plan, Policy, Stage, Window } from '../plan/plan.ts';
+import type { Bastions, Facts, HostSpec, OnFailure, Plan, Policy, Stage, Window } from '../plan/plan.ts';
 
 import { rolloutId } from './names.ts';
 import type { ClusterCopy } from './owner-contract.ts';
@@ -140,6 +140,8 @@ export interface SiteInput {
   /** The rollout's own part of the fences of its steps. */
   readonly fence: number;
   readonly hosts: readonly HostSpec[];
+  /** On the way to the hosts. */
+  readonly bastions?: Bastions;
   /** With their places in the plan. */
   readonly stages: readonly PlacedStage[];
   readonly sealed: Sealed;

@@ -1,5 +1,7 @@
 import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
 import type { CheckChange, Greet, Sealed } from '../activities/contract.ts';
+import type { HostSpec } from '../plan/plan.ts';
+import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
 import { refused } from './admission.ts';
 import {
   type ClusterState,
@@ -15,6 +17,7 @@ import { admitAnswer, admitChange, admitSecretsOf, type Change, changeOf } from 
 import { changing, type Manner, whole } from './host-turns.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
+import { fromWorkers } from './site-input.ts';
 
 const { 'cluster.check': check } = proxyActivities<{
   'cluster.check': CheckChange;
@@ -91,9 +94,20 @@ export class HostRequests {
     if (this.#same(change)) return;
     const host = (await this.#check(change, asked)).find(({ hostKey }) => hostKey === undefined);
     if (!host) return void this.#take(change, asked, 'waiting');
-    const shownKey = await greet({ host });
+    const shownKey = await greet({ host, ...this.#wayTo(host) });
     const request = this.#take(change, asked, 'asking', { shownKey });
     this.#memory.note(`${request.id}: ${host.name} shows ${shownKey}: approve or withdraw it`);
+  }
+
+  /** By what the cluster knows of its bastions: who is added by signal brings none along. */
+  #wayTo(host: HostSpec) {
+    const { last, plans = {}, facts, sealed } = this.#memory.state;
+    const plan = last && plans[last.digest];
+    const way = bastionsTo([host], plan?.bastions);
+    if (!plan || !way.bastions) return {};
+    const names = accessTo([{ ...host, access: {} }], way.bastions);
+    const own = Object.entries({ ...sealed, ...fromWorkers(plan) }).filter(([name]) => names.includes(name));
+    return { ...way, facts: keysOfBastions(facts, way.bastions), sealed: Object.fromEntries(own) };
   }
 
   #check(change: Change, asked: Asked & Manner) {

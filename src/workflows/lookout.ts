@@ -1,10 +1,12 @@
 import { CancellationScope, condition, proxyActivities } from '@temporalio/workflow';
 import type { AwaitHosts } from '../activities/contract.ts';
 import { HOST_KEY } from '../plan/plan.ts';
+import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
 import { clipped } from './activity.ts';
 import type { ClusterState } from './contract.ts';
 import type { Memory } from './memory.ts';
 import { awaited } from './parked.ts';
+import { fromWorkers } from './site-input.ts';
 
 /** A worker that is silent for so long is taken for dead. */
 const HEARTBEAT = '20 seconds';
@@ -83,8 +85,11 @@ function reach(memory: Memory, names: readonly string[]): Promise<readonly strin
   const plan = planOf(memory.state)!;
   const hosts = plan.hosts.filter((host) => names.includes(host.name));
   const keys = Object.entries(facts[HOST_KEY] ?? {}).filter(([host]) => names.includes(host));
-  const access = new Set(hosts.flatMap((host) => Object.values(host.access)));
-  const sealed = Object.entries(memory.state.sealed).filter(([secret]) => access.has(secret));
+  const way = bastionsTo(hosts, plan.bastions);
+  const access = new Set(accessTo(hosts, plan.bastions));
+  const sealed = Object.entries({ ...memory.state.sealed, ...fromWorkers(plan) }).filter(([secret]) =>
+    access.has(secret),
+  );
   const activities = proxyActivities<{ 'hosts.await': AwaitHosts }>({
     // No id of its own: the next may be asked for before an attempt of this one has heard that it is not wanted.
     summary: clipped(`wait for an answer of ${names.join(', ')}`, 60),
@@ -95,7 +100,8 @@ function reach(memory: Memory, names: readonly string[]): Promise<readonly strin
   });
   return activities['hosts.await']({
     hosts,
-    facts: { [HOST_KEY]: Object.fromEntries(keys) },
+    ...way,
+    facts: { [HOST_KEY]: Object.fromEntries(keys), ...keysOfBastions(facts, way.bastions) },
     sealed: Object.fromEntries(sealed),
   });
 }

@@ -1,6 +1,6 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import type { Recalled, Sealed } from '../activities/contract.ts';
-import type { HostSpec } from '../plan/plan.ts';
+import type { Bastions, HostSpec } from '../plan/plan.ts';
 import type { ClusterState } from './cluster-contract.ts';
 import type { Problem } from './records.ts';
 
@@ -67,6 +67,8 @@ export const resealUpdate = defineUpdate<Resealed, [{ readonly by: string }]>('r
 export interface RecallInput {
   readonly cluster: string;
   readonly hosts: readonly HostSpec[];
+  /** On the way to the hosts. */
+  readonly bastions?: Bastions;
   /** For the access to the hosts. */
   readonly sealed: Sealed;
 }

@@ -6,9 +6,9 @@ import type { Problem, RecallInput, RecallResult } from './contract.ts';
 import { blank } from './ledger.ts';
 
 /** Asks every host whose it is, and one for the newest copy of the cluster. Changes nothing. */
-export async function recall({ cluster, hosts, sealed }: RecallInput): Promise<RecallResult> {
+export async function recall({ cluster, hosts, bastions, sealed }: RecallInput): Promise<RecallResult> {
   const account = new Account(blank({}));
-  const ground: Ground = { cluster, revision: 0, rollout: '', fence: 0, sealed };
+  const ground: Ground = { cluster, revision: 0, rollout: '', fence: 0, sealed, ...(bastions && { bastions }) };
   const known: Record<string, Recalled> = {};
   const problems: Problem[] = [];
   const ask = async (host: HostSpec, copy: boolean): Promise<Recalled | undefined> => {

@@ -1,5 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
 import { DIGEST_KEY, type HostSpec, type Plan, type Stage } from '../plan/plan.ts';
+import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
 import type { Account } from './account.ts';
 import { fenceFrom } from './activity.ts';
 import type { PlacedStage, RolloutInput, SiteInput } from './contract.ts';
@@ -23,11 +24,8 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
   const stages = here.filter((stage) => stage.hosts.length > 0);
   const { facts, lends } = lending.facts(only(account.facts, new Set(stages.flatMap(factsNamedBy))), names);
   const absent = [...account.parked].filter((host) => !names.has(host));
-  const secrets = [
-    ...hosts.flatMap((host) => Object.values(host.access)),
-    ...stages.flatMap(secretsNamedBy),
-    DIGEST_KEY,
-  ];
+  const way = bastionsTo(hosts, plan.bastions);
+  const secrets = [...accessTo(hosts, plan.bastions), ...stages.flatMap(secretsNamedBy), DIGEST_KEY];
   return {
     cluster: plan.cluster,
     revision,
@@ -35,13 +33,14 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
     rollout: firstExecutionRunId,
     fence: fenceFrom(since),
     hosts,
+    ...way,
     stages: stages.map((stage) => lending.stage(stage)),
     sealed: only({ ...sealed, ...fromWorkers(plan) }, new Set(secrets)),
     ...(owner && { owner }),
     patience: plan.patience,
     onFailure: plan.onFailure,
     purpose: plan.purpose,
-    ledger: account.part(names, stages, facts),
+    ledger: account.part(names, stages, { ...facts, ...keysOfBastions(account.facts, way.bastions) }),
     dirty: [...account.dirty].filter((host) => names.has(host)),
     changed: account.changed > 0 || plan.purpose === 'verify',
     paused,
@@ -58,7 +57,7 @@ function windowsOf({ policy, purpose }: Plan, hosts: readonly HostSpec[]): Pick<
 }
 
 /** In place of a ciphertext: where the worker finds it. */
-function fromWorkers({ secrets }: Plan): Readonly<Record<string, string>> {
+export function fromWorkers({ secrets }: Pick<Plan, 'secrets'>): Readonly<Record<string, string>> {
   const entries = Object.entries(secrets).flatMap(([name, source]) =>
     source.from === 'worker' ? [[name, `worker:${source.entry}`] as const] : [],
   );

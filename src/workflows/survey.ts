@@ -1,6 +1,6 @@
 import { condition } from '@temporalio/workflow';
 import type { SurveyResult } from '../activities/contract.ts';
-import { HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import { BASTION_KEY, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import { type Failed, failureOf, surveyed } from './activity.ts';
 import type { SiteInput } from './contract.ts';
@@ -14,8 +14,9 @@ export async function survey(input: SiteInput, account: Account): Promise<void> 
 async function look(input: SiteInput, account: Account, host: HostSpec): Promise<void> {
   const stages = input.stages.filter((stage) => stage.hosts.includes(host.name));
   try {
-    const { hostKey, findings } = await patiently(input, account, host, stages);
+    const { hostKey, bastionKeys = {}, findings } = await patiently(input, account, host, stages);
     account.publish(host.name, { [HOST_KEY]: hostKey });
+    for (const [bastion, key] of Object.entries(bastionKeys)) account.publish(bastion, { [BASTION_KEY]: key });
     for (const [n, stage] of stages.entries()) {
       const { is, facts, why, now, wanted } = findings[n]!;
       account.publish(host.name, facts);

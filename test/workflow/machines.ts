@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
+import { BastionKeyChanged } from '../../src/ssh/bastions.ts';
 import type { Output } from '../../src/ssh/command.ts';
 import {
   AuthenticationFailed,
@@ -33,7 +34,21 @@ export class Machines {
     return new Machine(name, this.folder);
   }
 
-  readonly connect: Connect = async (target) => this.of(target.name).connect(target);
+  readonly connect: Connect = async (target) => {
+    const bastionKeys = this.#through(target);
+    return { ...this.of(target.name).connect(target), ...(target.via && { bastionKeys }) };
+  };
+
+  /** The keys of the bastions on the way, which are machines too. */
+  #through({ via }: Target): Readonly<Record<string, string>> {
+    if (!via) return {};
+    const before = this.#through(via);
+    try {
+      return { ...before, [via.name]: this.of(via.name).connect(via).hostKey };
+    } catch (error) {
+      throw error instanceof HostKeyChanged ? new BastionKeyChanged(error) : error;
+    }
+  }
 
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });

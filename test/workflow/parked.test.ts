@@ -4,7 +4,7 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure, WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { digestOf } from '../../src/plan/digest.ts';
-import { HOST_KEY, type Plan } from '../../src/plan/plan.ts';
+import { HOST_KEY } from '../../src/plan/plan.ts';
 import { Unreachable } from '../../src/ssh/errors.ts';
 import type { Connect } from '../../src/ssh/host.ts';
 import {
@@ -23,7 +23,7 @@ import { farweave } from '../unit/cli-io.ts';
 import { apply, status } from './applying.ts';
 import { client, connected, outcome, sealed, until, vault, withWorker } from './drive.ts';
 import { Machines } from './machines.ts';
-import { hostsOf, planOf as wholePlanOf } from './roles.ts';
+import { hostsOf, planOfEach as planOf } from './roles.ts';
 
 connected();
 let machines: Machines;
@@ -34,17 +34,6 @@ afterEach(() => machines.remove());
 
 const small = hostsOf(1, 2);
 const spared = { budget: 1 };
-
-/** Without what one host does for all, which nobody does while a host is parked. */
-function planOf(...given: Parameters<typeof wholePlanOf>): Plan {
-  const plan = wholePlanOf(...given);
-  const stages = plan.stages.filter((stage) => stage.scope === 'host' || stage.on !== 'one');
-  const kept = new Set(stages.map(({ id }) => id));
-  const segments = plan.segments
-    .map((segment) => ({ ...segment, stages: segment.stages.filter((id) => kept.has(id)) }))
-    .filter((segment) => segment.stages.length > 0);
-  return { ...plan, stages, segments };
-}
 
 const clusterOf = (name: string) => client.workflow.getHandle(clusterId(name));
 const ask = <Name extends keyof ClusterControls>(name: string, what: Name, asked: ClusterControls[Name]) =>

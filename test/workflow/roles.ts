@@ -178,3 +178,14 @@ export function planOf(cluster: string, hosts: readonly HostSpec[] = hostsOf(2, 
     ...more,
   };
 }
+
+/** The same without what one host does for all, which nobody does while a host is parked. */
+export function planOfEach(...given: Parameters<typeof planOf>): Plan {
+  const plan = planOf(...given);
+  const stages = plan.stages.filter((stage) => stage.scope === 'host' || stage.on !== 'one');
+  const kept = new Set(stages.map(({ id }) => id));
+  const segments = plan.segments
+    .map((segment) => ({ ...segment, stages: segment.stages.filter((id) => kept.has(id)) }))
+    .filter((segment) => segment.stages.length > 0);
+  return { ...plan, stages, segments };
+}

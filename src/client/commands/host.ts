@@ -110,6 +110,7 @@ function joining(command: Command): Command {
   const collected = (value: string, before: readonly string[] = []) => [...before, value];
   return command
     .option('--host-key <SHA256:…>', 'the fingerprint that it must show (default: the first one is taken)')
+    .option('--via <bastion>', 'the bastion that leads to it (default: as its site has it)')
     .option('--label <key=value>', 'a label; may be given several times', collected)
     .option('--role <name>', 'a role with a list of hosts to join; may be given several times', collected)
     .option('--password <env:NAME|file:PATH|worker:ENTRY|age:SEALED>', 'a login password of its own, by reference')

@@ -1,7 +1,7 @@
 import { Connection } from '@temporalio/client';
 import { end, isAlive } from './process.ts';
 import { addressOf, isServing, startServer } from './server.ts';
-import { type DevState, devFiles, locked, readDevState, writeDevState } from './state.ts';
+import { type DevState, devFiles, lendAgent, locked, readDevState, writeDevState } from './state.ts';
 import { codeDigest, startWorker } from './worker.ts';
 
 export interface Surroundings {
@@ -24,6 +24,7 @@ const SERVER_GRACE = 10_000;
 
 /** Sees to it that server and worker run, the worker with the code as it is now. Cheap when they do. */
 export async function up(state: string, around: Surroundings): Promise<Embedded> {
+  lendAgent(state, around.env['SSH_AUTH_SOCK']);
   const recorded = readDevState(state);
   if (isCurrent(recorded) && (await isServing(recorded.server))) return describe(recorded.server!);
   return await locked(state, async () => {

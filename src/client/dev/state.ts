@@ -1,4 +1,14 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,6 +50,8 @@ export function devFiles(state: string) {
     record: join(folder, 'dev.json'),
     lock: join(folder, 'lock'),
     data: join(folder, 'temporal.db'),
+    /** A link to the ssh agent of whoever used this machine last. */
+    agent: join(folder, 'agent'),
     log: { server: join(folder, 'server.log'), worker: join(folder, 'worker.log') },
   };
 }
@@ -59,6 +71,21 @@ export function writeDevState(state: string, value: DevState): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(`${record}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${record}.new`, record);
+}
+
+/** The worker lives longer than the terminal that started it: it goes by the ssh agent of the latest command. */
+export function lendAgent(state: string, socket: string | undefined): void {
+  const { folder, agent } = devFiles(state);
+  if (!socket || linkOf(agent) === socket) return;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const next = `${agent}.${process.pid}`;
+  rmSync(next, { force: true });
+  symlinkSync(socket, next);
+  renameSync(next, agent);
+}
+
+function linkOf(path: string): string | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(path) : undefined;
 }
 
 /** Only one command at a time starts or ends background processes. Waits two minutes at most. */

@@ -52,11 +52,11 @@ export async function startWorker(
   { env, progress }: { env: Env; progress: (line: string) => void },
 ): Promise<Process> {
   progress('starting a worker');
-  const { folder, log } = devFiles(state);
+  const { folder, log, agent } = devFiles(state);
   const began = Date.now();
   const process_ = await startDetached(process.execPath, [workerProgram], {
     log: log.worker,
-    env: workerEnv(state, { address, namespace: 'default' }, env),
+    env: { ...workerEnv(state, { address, namespace: 'default' }, env), SSH_AUTH_SOCK: agent },
     cwd: folder,
   });
   for (const deadline = began + START_LIMIT; isAlive(process_) && Date.now() < deadline; await sleep(100)) {

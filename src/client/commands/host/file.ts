@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import { changeHosts, type HostChange } from '../../../spec/change.ts';
 import { parseCluster } from '../../../spec/parse.ts';
 import { line, SpecError } from '../../../spec/problem.ts';
-import type { At } from '../../command.ts';
+import { type At, folderOf } from '../../command.ts';
+import { expanded } from '../../ssh-aliases.ts';
 
 /**
  * Brings the cluster file along with a change of hosts, so that the next apply wants the same. `undo` puts it back, unless
@@ -15,7 +16,8 @@ export async function bringAlong(at: At, change: HostChange): Promise<{ undo(): 
   const before = await readFile(path, 'utf8');
   try {
     const after = changeHosts(before, change).text;
-    const { warnings } = parseCluster(after, { file: global.file });
+    const explicit = await expanded(after, { env: io.env, directory: folderOf(at) });
+    const { warnings } = parseCluster(explicit, { file: global.file, written: after });
     await write(path, after);
     for (const warning of warnings) io.err.write(`${line(warning)}\n`);
     io.err.write(`${global.file} says so too now.\n`);

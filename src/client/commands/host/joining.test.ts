@@ -6,6 +6,7 @@ it('reads a host from a command line as a cluster file would have it', () => {
   expect(
     newHost('vm3', 'ada@[2001:db8::1]:2222', {
       site: 'fra',
+      via: 'gate',
       label: ['disk=fast', 'front=a=b'],
       role: ['mongodb'],
       password: 'env:VM3_PASSWORD',
@@ -18,6 +19,7 @@ it('reads a host from a command line as a cluster file would have it', () => {
     address: '2001:db8::1',
     port: 2222,
     user: 'ada',
+    via: 'gate',
     labels: { disk: 'fast', front: 'a=b' },
     roles: ['mongodb'],
     password: { env: 'VM3_PASSWORD' },

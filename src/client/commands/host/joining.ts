@@ -10,6 +10,7 @@ import { EXIT, Failure } from '../../errors.ts';
 export interface Joining {
   readonly site?: string;
   readonly hostKey?: string;
+  readonly via?: string;
   readonly label?: readonly string[];
   readonly role?: readonly string[];
   readonly password?: string;
@@ -20,7 +21,7 @@ export interface Joining {
 /** A host as cluster.yaml would have it. Whether it is right is for the spec to say. */
 export function newHost(name: string, place: string, options: Joining): Added {
   const { address, user, port } = readTarget(place);
-  const { site = '', hostKey, label = [], role, password, privateKey, sudoPassword } = options;
+  const { site = '', hostKey, via, label = [], role, password, privateKey, sudoPassword } = options;
   return {
     name,
     site,
@@ -28,6 +29,7 @@ export function newHost(name: string, place: string, options: Joining): Added {
     ...(port !== undefined && { port: Number(port) }),
     ...(user !== undefined && { user }),
     ...(hostKey !== undefined && { hostKey }),
+    ...(via !== undefined && { via }),
     ...(label.length > 0 && { labels: Object.fromEntries(label.map(labelOf)) }),
     ...(role && { roles: [...role] }),
     ...(password !== undefined && { password: referenceOf(password) }),
