@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
@@ -23,8 +24,8 @@ export interface Hosts {
   readonly key: string;
   /** Names the key that all hosts show, for every client that asks. */
   readonly knownHosts: string;
-  /** The first so many, started as needed. */
-  first(count: number): Promise<readonly Place[]>;
+  /** So many new ones, which no cluster owns yet; those before them are gone. */
+  anew(count: number): Promise<readonly Place[]>;
   /** The text of a file on a host, read past SSH; undefined where it has none. */
   read(host: Place, path: string): string | undefined;
   /** How many processes a host has begun so far. */
@@ -77,18 +78,19 @@ export async function simulated(folder: string, say: (line: string) => void): Pr
   return {
     key: join(folder, 'user'),
     knownHosts,
-    first: async (count) => {
+    anew: async (count) => {
+      await Promise.all([...running.values()].map(gone));
+      running.clear();
+      say(`starting ${count} hosts`);
       const wanted = Array.from({ length: count }, (_, n) => placeOf(n, port));
-      const missing = wanted.filter(({ name }) => !running.has(name));
-      if (missing.length > 0) say(`starting ${missing.length} hosts`);
       const began = Date.now();
-      const queue = missing.values();
+      const queue = wanted.values();
       await Promise.all(
         Array.from({ length: AT_ONCE }, async () => {
           for (const host of queue) await start(host);
         }),
       );
-      if (missing.length > 0) say(`${count} hosts run (${((Date.now() - began) / 1_000).toFixed(1)} s)`);
+      say(`${count} hosts run (${((Date.now() - began) / 1_000).toFixed(1)} s)`);
       return wanted;
     },
     read: (host, path) => {
@@ -139,6 +141,13 @@ function placeOf(n: number, port: number): Place {
 function initOf(child: ChildProcess | undefined): string {
   const { pid } = child ?? {};
   return pid === undefined ? '' : readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+}
+
+/** Its first process goes first, and all others with it, so that its address is free when this has come to an end. */
+async function gone(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit');
+  process.kill(Number(initOf(child)), 'SIGKILL');
+  await ended;
 }
 
 /** One that is free on every address. */

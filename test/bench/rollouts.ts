@@ -4,7 +4,7 @@ import { allot, compilePlan } from '../../src/plan/compile.ts';
 import { digestOf } from '../../src/plan/digest.ts';
 import type { Role } from '../../src/roles/role.ts';
 import { script } from '../../src/roles/script/index.ts';
-import type { Outcome } from '../../src/workflows/contract.ts';
+import { type Outcome, outcomeOf } from '../../src/workflows/contract.ts';
 import type { Stand } from './stand.ts';
 import { clusterFile, type Shape } from './work.ts';
 
@@ -35,9 +35,20 @@ export async function rollOut({ farweave }: Stand, shape: Shape): Promise<Rolled
   const plan = compilePlan(cluster, known, { roles });
   const made: Draft = { plan, digest: digestOf(plan), basis: before?.version ?? 0, knowledge: allot(cluster, known) };
   const { workflowId } = await apply(farweave, made, secrets);
-  const outcome: Outcome = await farweave.client.workflow.getHandle<() => Promise<Outcome>>(workflowId).result();
+  const outcome = await ended(farweave.client, workflowId);
   const seconds = (performance.now() - began) / 1_000;
   return { seconds, outcome, workflowId, planBytes: JSON.stringify(plan).length };
+}
+
+/** Rejects where it has not ended well, with what went wrong. */
+async function ended(client: Stand['farweave']['client'], workflowId: string): Promise<Outcome> {
+  try {
+    return await client.workflow.getHandle<() => Promise<Outcome>>(workflowId).result();
+  } catch (error) {
+    const { state = 'ended', problems = [] } = outcomeOf(error) ?? {};
+    const said = problems.slice(0, 3).map(({ message }) => message);
+    throw new Error(`${workflowId} has ${state}: ${said.join('; ')}`, { cause: error });
+  }
 }
 
 /** Seconds that a look for drift over the whole cluster takes. */

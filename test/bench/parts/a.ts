@@ -13,7 +13,7 @@ export const a: Part = {
     const sizes = bench.sizes ?? [10, 100, 300];
     const forRivals = Math.max(...sizes.filter((size) => size <= MOST_FOR_RIVALS));
     for (const size of sizes) {
-      const hosts = await bench.hosts.first(size);
+      const hosts = await bench.hosts.anew(size);
       const tally = new Tally(bench, 'a', size);
       await ours(bench, hosts, tally);
       if (bench.withRivals && size === forRivals) await theirs(bench, hosts, tally);

@@ -7,7 +7,7 @@ export const b: Part = {
   run: async (bench) => {
     const { stand } = bench;
     for (const size of bench.sizes ?? [100, 300]) {
-      const hosts = await bench.hosts.first(size);
+      const hosts = await bench.hosts.anew(size);
       const shape = { name: `b-${size}`, hosts, key: bench.hosts.key, steps: stepsOf(bench.version()) };
       const tally = new Tally(bench, 'b', size);
       bench.say(`rolling out to ${size} hosts …`);

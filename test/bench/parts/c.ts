@@ -12,7 +12,7 @@ export const c: Part = {
   about: `hosts behind ${NEAR} ms there and back, counted in round trips`,
   run: async (bench) => {
     for (const size of bench.sizes ?? [1, 50]) {
-      const line = await delayed(await bench.hosts.first(size), { say: bench.say });
+      const line = await delayed(await bench.hosts.anew(size), { say: bench.say });
       try {
         bench.say(`${size} hosts; the delay is made by ${line.by}`);
         await measured(bench, line);

@@ -17,7 +17,7 @@ export const d: Part = {
   about: 'full rollouts over many hosts and sites, without failures and with a host failing in each tenth site',
   run: async (bench) => {
     for (const size of bench.sizes ?? Object.keys(SITES).map(Number))
-      await grown(bench, await bench.hosts.first(size), sitesOf(size));
+      await grown(bench, await bench.hosts.anew(size), sitesOf(size));
   },
 };
 

@@ -9,7 +9,7 @@ export const e: Part = {
   about: 'the price of durability: the same scripts through bare ssh2, and where the time goes',
   run: async (bench) => {
     for (const size of bench.sizes ?? [100]) {
-      const hosts = await bench.hosts.first(size);
+      const hosts = await bench.hosts.anew(size);
       const tally = new Tally(bench, 'e', size);
       await scripted(bench, hosts, tally);
       await durable(bench, hosts, tally);

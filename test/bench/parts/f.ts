@@ -8,7 +8,7 @@ export const f: Part = {
   run: async (bench) => {
     const { stand, version } = bench;
     for (const size of bench.sizes ?? [100]) {
-      const hosts = await bench.hosts.first(size);
+      const hosts = await bench.hosts.anew(size);
       const shape = { name: `f-${size}`, hosts, key: bench.hosts.key };
       const tally = new Tally(bench, 'f', size);
       await rollOut(stand, { ...shape, steps: stepsOf(version()) });
