@@ -146,6 +146,9 @@ export type CheckChange = (asked: Changing) => Promise<readonly HostSpec[]>;
 /** The key that a machine shows to whoever connects. Nothing is sent to it. */
 export type Greet = (asked: { readonly host: HostSpec }) => Promise<string>;
 
+/** Says that a worker is there. */
+export type Present = () => Promise<void>;
+
 /** Which sites may be worked on now, and for how long that stays so. */
 export type AskWindows = (asked: {
   readonly windows: Readonly<Record<string, Window>>;

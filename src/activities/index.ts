@@ -14,6 +14,7 @@ import type {
   GenerateSecrets,
   Greet,
   PlanChange,
+  Present,
   Recall,
   Settle,
   Survey,
@@ -36,7 +37,9 @@ export interface Dependencies {
 }
 
 type HostActivity = Activity | Survey | Settle | Recall | AwaitHosts | Greet;
-type ClusterActivity = GenerateSecrets | AskWindows | AskWorkflow | PlanChange | CheckChange;
+type ClusterActivity = GenerateSecrets | AskWindows | AskWorkflow | PlanChange | CheckChange | Present;
+
+const present: Present = () => Promise.resolve();
 
 /** Every operation is an activity type of its own, so that the Web UI and a search of the code speak of the same thing. */
 export function createActivities({
@@ -72,6 +75,7 @@ export function createActivities({
     'secrets.generate': createGenerate(vault),
     'site.windows': askWindows,
     'workflow.ask': askWorkflow,
+    'worker.present': present,
     // Without it the SDK retries for ever, in the hope that another worker knows the type.
     default: () => {
       const message = `no worker here knows ${Context.current().info.activityType}`;

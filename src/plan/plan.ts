@@ -20,6 +20,8 @@ export interface HostSpec {
     readonly passphrase?: string;
     readonly sudoPassword?: string;
   };
+  /** Only workers of its site reach it. Missing: any worker of the cluster does. */
+  readonly workers?: 'own';
   /** It is taken out of the cluster: where it does not answer, the others go on without it. */
   readonly leaving?: true;
 }

@@ -45,14 +45,16 @@ interface Place {
   readonly namespace?: string;
   /** Whose secrets it can open. */
   readonly vault?: Vault;
+  /** Activities at once. */
+  readonly concurrency?: number;
 }
 
 /** Runs a worker while `act` lasts. */
 export async function withWorker<T>(
-  machines: Machines,
+  machines: Pick<Machines, 'connect'>,
   act: (taskQueue: string) => Promise<T>,
   taskQueue: string = randomUUID(),
-  { roles = toys, namespace = 'default', vault: own = vault }: Place = {},
+  { roles = toys, namespace = 'default', vault: own = vault, ...more }: Place = {},
 ): Promise<T> {
   const worker = await createWorker({
     connection: native,
@@ -62,6 +64,7 @@ export async function withWorker<T>(
     roles,
     namespace,
     vault: own,
+    ...more,
   });
   return worker.runUntil(() => act(taskQueue));
 }

@@ -32,6 +32,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
         // biome-ignore format: flags with their values
         extraArgs: [
           '--log-level', 'error', '--namespace', ELSEWHERE, '--http-port', String(http),
+          '--dynamic-config-value', 'matching.useNewMatcher=true', '--dynamic-config-value', 'matching.enableFairness=true',
           '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=150',
         ],
       },

@@ -63,6 +63,8 @@ async function launch(temporal: string, state: string, ports: Ports, env: Env): 
     '--port', String(ports.port), '--ui-port', String(ports.uiPort), '--http-port', String(ports.httpPort),
     // Survives kill -9 (write-ahead log), without waiting for the disk at every event: two and a half times as fast.
     '--db-filename', data, '--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL',
+    // Clusters take turns at the workers.
+    '--dynamic-config-value', 'matching.useNewMatcher=true', '--dynamic-config-value', 'matching.enableFairness=true',
     '--ui-disable-news-fetch', '--log-level', 'warn', '--color', 'never',
     '--disable-config-file', '--disable-config-env',
   ];
