@@ -33,6 +33,8 @@ export interface Server {
   readonly sudoAttempts: readonly string[];
   /** Connections made. */
   readonly connections: number;
+  /** Connections that are open now. */
+  readonly open: number;
   /** Most sessions that were open at once on one connection. */
   readonly mostSessions: number;
   cut(): void;
@@ -123,6 +125,9 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
     get connections() {
       return connections;
+    },
+    get open() {
+      return open.size;
     },
     get mostSessions() {
       return most;

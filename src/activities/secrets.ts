@@ -64,7 +64,7 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
     }
 
     return {
-      async target({ name, address, port, user, access, hostKey }, facts) {
+      async target({ name, site, address, port, user, access, hostKey, limits }, facts) {
         const pinned = hostKey ?? facts[HOST_KEY]?.[name];
         const entries = Object.entries(access).map(async ([field, of]) => [field, await secret(of)] as const);
         return {
@@ -74,6 +74,7 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
           user,
           ...(Object.fromEntries(await Promise.all(entries)) as Pick<Target, keyof HostSpec['access']>),
           ...(pinned !== undefined && { hostKey: pinned }),
+          ...(limits && { shares: [{ of: `site ${site}`, ...limits }] }),
         };
       },
       async values(commands) {

@@ -1,10 +1,12 @@
+import { once } from 'node:events';
 import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Output, Question } from '../ssh/command.ts';
-import type { Connect, Target } from '../ssh/host.ts';
+import type { Connect, Host, Target } from '../ssh/host.ts';
+import { Crowded } from '../ssh/errors.ts';
 import { keyOf } from '../ssh/key.ts';
 import { claiming, holding } from '../ssh/marker.ts';
 import type { Result, Step, Task } from './contract.ts';
-import { cancelled, classify, exitFailure, failure, handedOver, lastLines } from './failures.ts';
+import { cancelled, classify, crowded, exitFailure, failure, handedOver, lastLines } from './failures.ts';
 import { startPulse } from './pulse.ts';
 import { ask } from './question.ts';
 import type { createSecrets } from './secrets.ts';
@@ -48,7 +50,8 @@ export async function visiting<T>(
   const secrets = open(sealed, options);
   const pulse = startPulse(secrets.redact);
   let target: Target | undefined;
-  const reach = async () => connect((target ??= await secrets.target(host, facts)));
+  const over = new AbortController();
+  const reach = async () => connect((target ??= await secrets.target(host, facts)), over.signal);
   const visit: Visit = {
     host,
     facts,
@@ -84,6 +87,7 @@ export async function visiting<T>(
     stop: pulse.stop,
   };
   try {
+    await turnOf(reach, pulse.stop);
     return await act(visit);
   } catch (error) {
     if (pulse.detach.aborted) throw handedOver();
@@ -92,7 +96,19 @@ export async function visiting<T>(
     throw classify(error, visit.where, { ...log, results: visit.results }, secrets.redact);
   } finally {
     pulse.end();
+    over.abort();
   }
+}
+
+/** Waits for the connection before anything is asked, so that no step pays for it with its time. */
+async function turnOf(reach: () => Promise<Host>, stop: AbortSignal): Promise<void> {
+  const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort');
+  try {
+    await Promise.race([reach(), stopped]);
+  } catch (error) {
+    throw error instanceof Crowded ? crowded(error) : error;
+  }
+  stop.throwIfAborted();
 }
 
 /** The host's key as a fact, where nobody has known it so far. */

@@ -22,8 +22,17 @@ export interface HostSpec {
   };
   /** Only workers of its site reach it. Missing: any worker of the cluster does. */
   readonly workers?: 'own';
+  /** How much of the way to its site one worker may use at once. Missing: as much as it likes. */
+  readonly limits?: Limits;
   /** It is taken out of the cluster: where it does not answer, the others go on without it. */
   readonly leaving?: true;
+}
+
+/** What may be used at once of something that hosts share, such as the way to their site. */
+export interface Limits {
+  /** Connections that are open. */
+  readonly sessions?: number;
+  readonly startsPerSecond?: number;
 }
 
 /** fact → host → value. Small and public (at most 256 bytes each): what hosts must know of each other. */

@@ -5,6 +5,7 @@ import type { Layout } from '../roles/context.ts';
 import { type Generated, SecretReference } from '../roles/secret.ts';
 import { NAME, NAME_WANTED } from '../roles/value.ts';
 import { Rollout, SiteWindow } from './rollout.ts';
+import { siteReach } from './site.ts';
 
 /** What cluster.yaml says, complete and checked. Secrets are references still. */
 export interface Cluster extends Omit<Layout, 'cluster' | 'hosts' | 'sites'> {
@@ -33,6 +34,7 @@ const Site = z.strictObject({
   window: SiteWindow.exactOptional().describe(
     "When a rollout may begin work at this site, by the site's own clock: it wants the site's timezone. Work at the site waits for it; what has begun is brought to its end. Missing: always.",
   ),
+  ...siteReach,
 });
 
 export type Site = z.infer<typeof Site>;

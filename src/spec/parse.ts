@@ -19,6 +19,7 @@ import {
   windowRules,
 } from './rules.ts';
 import { clusterSchema, jsonSchema } from './schema.ts';
+import { inSite } from './site.ts';
 import { readSource, type Source } from './source.ts';
 
 /** What messages call the file, and the roles that there are (the registry's unless told). */
@@ -86,7 +87,7 @@ function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster
     name: metadata.name,
     text,
     sites,
-    hosts: hosts.map((host) => hostOf(host, access)),
+    hosts: hosts.map((host) => inSite(hostOf(host, access), sites[host.site]!)),
     network: network.value,
     sections,
     rollout,

@@ -1,6 +1,7 @@
 import { ChannelRefused, type Link, type LinkOptions, openLink } from './connection.ts';
-import { Detached, Unreachable } from './errors.ts';
+import { Crowded, Detached, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
+import type { Limiter, Share, Slot } from './limits.ts';
 import { openRootShell, type RootShell } from './root-shell.ts';
 
 export interface LinksOptions extends LinkOptions {
@@ -8,6 +9,14 @@ export interface LinksOptions extends LinkOptions {
   readonly channels: number;
   /** Connections. */
   readonly links: number;
+  /** Milliseconds that a connection may wait for its turn. */
+  readonly wait: number;
+}
+
+/** Who says when connections may begin, and by which limits. */
+export interface Turns {
+  readonly limiter: Limiter;
+  readonly shares: readonly Share[];
 }
 
 /** The connections to one machine, and how many channels are open on each. */
@@ -16,15 +25,17 @@ export class Links {
   readonly #target: Target;
   readonly #options: LinksOptions;
   readonly #closing: AbortSignal;
+  readonly #turns: Turns;
   /** Channels that are open, and that may be. */
   readonly #links = new Map<Link, { used: number; room: number }>();
   #opening: Promise<void> | undefined;
   #queue: (() => void)[] = [];
 
-  constructor(target: Target, options: LinksOptions, closing: AbortSignal) {
+  constructor(target: Target, options: LinksOptions, closing: AbortSignal, turns: Turns) {
     this.#target = target;
     this.#options = options;
     this.#closing = closing;
+    this.#turns = turns;
   }
 
   get none(): boolean {
@@ -81,6 +92,31 @@ export class Links {
   }
 
   async #handshake(): Promise<void> {
+    const slot = await this.#turn();
+    try {
+      await this.#openIn(slot);
+    } catch (error) {
+      slot.release();
+      throw error;
+    }
+  }
+
+  async #turn(): Promise<Slot> {
+    const { limiter, shares } = this.#turns;
+    const { wait } = this.#options;
+    try {
+      return await limiter.acquire(shares, AbortSignal.any([this.#closing, AbortSignal.timeout(wait)]));
+    } catch {
+      if (this.#closing.aborted) throw new Detached(this.#target, 'the connection pool is closed');
+      throw new Crowded(
+        this.#target,
+        shares.map(({ of }) => of),
+        wait,
+      );
+    }
+  }
+
+  async #openIn(slot: Slot): Promise<void> {
     // The key shown first holds for all that follow, pinned or not.
     const pin = this.#target.hostKey ?? this.hostKey;
     const link = await openLink({ ...this.#target, ...(pin !== undefined && { hostKey: pin }) }, this.#options);
@@ -88,9 +124,11 @@ export class Links {
       link.end();
       throw new Detached(this.#target, 'the connection pool is closed');
     }
+    slot.loggedIn();
     this.hostKey = link.hostKey;
     this.#links.set(link, { used: 0, room: this.#options.channels });
     link.onBroken(() => {
+      slot.release();
       this.#links.delete(link);
       this.#next();
     });

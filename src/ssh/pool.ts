@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Connect, Target } from './host.ts';
+import { Limiter, type Limits } from './limits.ts';
 import { type HostOptions, PooledHost } from './pooled-host.ts';
 
 /** Times in milliseconds, what is left out as in `DEFAULTS`. */
-export type PoolOptions = Partial<HostOptions>;
+export interface PoolOptions extends Partial<HostOptions> {
+  /** Of all its connections. */
+  readonly limits?: Limits;
+}
 
 const DEFAULTS = {
   readyTimeout: 20_000,
@@ -11,6 +15,7 @@ const DEFAULTS = {
   idle: 300_000,
   channels: 8, // sshd's MaxSessions is 10 unless told
   links: 4,
+  wait: 10_000,
   state: '/var/lib/farweave',
   volatile: '/run/farweave',
   grace: 10,
@@ -28,17 +33,19 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-export function createPool(options: PoolOptions = {}): Pool {
+export function createPool({ limits, ...options }: PoolOptions = {}): Pool {
   const settings = { ...DEFAULTS, ...options };
   const closing = new AbortController();
   const hosts = new Map<string, PooledHost>();
+  const limiter = new Limiter((share) => [...hosts.values()].find((host) => host.isSpareOf(share))?.end());
   return {
-    connect: async (target) => {
+    connect: async (target, during) => {
       const key = keyOfTarget(target);
-      const host = hosts.get(key) ?? new PooledHost(target, settings, closing.signal);
+      const shares = [...(target.shares ?? []), ...(limits ? [{ of: 'this worker', ...limits }] : [])];
+      const host = hosts.get(key) ?? new PooledHost(target, settings, closing.signal, { limiter, shares });
       hosts.set(key, host);
       try {
-        await host.ready();
+        await host.ready(during);
       } catch (error) {
         // Nobody is there: no reason to remember its credentials.
         if (host.hostKey === '') hosts.delete(key);
@@ -54,8 +61,9 @@ export function createPool(options: PoolOptions = {}): Pool {
   };
 }
 
-function keyOfTarget({ name, address, port, user, password, privateKey, passphrase, sudoPassword, hostKey }: Target) {
-  const parts = [name, address, port, user, password, privateKey, passphrase, sudoPassword, hostKey];
+function keyOfTarget(target: Target) {
+  const { name, address, port, user, password, privateKey, passphrase, sudoPassword, hostKey, shares } = target;
+  const parts = [name, address, port, user, password, privateKey, passphrase, sudoPassword, hostKey, shares];
   return createHash('sha256')
     .update(JSON.stringify(parts.map((part) => part ?? null)))
     .digest('hex');

@@ -3,7 +3,7 @@ import type { Command, Output } from './command.ts';
 import type { JobOptions } from './conversation.ts';
 import { AuthenticationFailed, Cancelled, Detached, isLoss, Unreachable } from './errors.ts';
 import type { AskOptions, Host, Job, Target, Values, Watch } from './host.ts';
-import { Links, type LinksOptions } from './links.ts';
+import { Links, type LinksOptions, type Turns } from './links.ts';
 import { runJob } from './remote-job.ts';
 import { type RootShell, unlessAborted } from './root-shell.ts';
 
@@ -26,24 +26,34 @@ export class PooledHost implements Host {
   /** Free after a question. */
   #kept: RootShell[] = [];
   #working = 0;
+  /** Signals of those who hold the connection between what they ask. */
+  readonly #holders = new Set<AbortSignal>();
+  readonly #turns: Turns;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(target: Target, settings: HostOptions, closing: AbortSignal) {
+  constructor(target: Target, settings: HostOptions, closing: AbortSignal, turns: Turns) {
     this.#target = target;
     this.#settings = settings;
     this.#closing = closing;
-    this.#links = new Links(target, settings, closing);
+    this.#turns = turns;
+    this.#links = new Links(target, settings, closing, turns);
   }
 
   get hostKey(): string {
     return this.#links.hostKey ?? '';
   }
 
+  /** It has a connection that nobody needs at the moment, and that others with this share may be waiting for. */
+  isSpareOf(share: string): boolean {
+    return this.#working === 0 && !this.#links.none && this.#turns.shares.some(({ of }) => of === share);
+  }
+
   /** There is a connection that works, as far as we know. */
-  async ready(): Promise<void> {
+  async ready(during?: AbortSignal): Promise<void> {
     if (this.#closing.aborted) throw new Detached(this.#target, 'the connection pool is closed');
     // The key is held while somebody works there; a caller who comes without a pin meets the host anew.
     if (this.#links.none && this.#working === 0) this.#links.hostKey = undefined;
+    if (during) this.#hold(during);
     if (this.#links.none) await this.#links.open();
     if (this.#working === 0) this.#rest();
     this.#warm();
@@ -140,6 +150,16 @@ export class PooledHost implements Host {
     return opening;
   }
 
+  /** Until the signal is aborted, somebody needs the connection. */
+  #hold(during: AbortSignal): void {
+    if (during.aborted || this.#holders.has(during)) return;
+    this.#holders.add(during);
+    void this.#work(async () => {
+      await new Promise((over) => during.addEventListener('abort', over, { once: true }));
+      this.#holders.delete(during);
+    });
+  }
+
   async #work<Result>(work: () => Promise<Result>): Promise<Result> {
     clearTimeout(this.#idle);
     this.#working += 1;
@@ -154,6 +174,7 @@ export class PooledHost implements Host {
   #rest(): void {
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => this.end(), this.#settings.idle).unref();
+    this.#turns.limiter.review();
   }
 
   /** Closes all connections; the next call opens one again. */

@@ -89,7 +89,9 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
   };
 }
 
-function invoke<R>({ host, type, stages, does, id = type }: Call, input: Omit<Task, 'steps'>): Promise<R> {
+type Inputs = Parameters<Survey | Settle | Recall>[0] | Task;
+
+function invoke<R>({ host, type, stages, does, id = type }: Call, input: Inputs): Promise<R> {
   const { cluster } = input;
   const timeout = stages.reduce((sum, stage) => sum + stage.timeout, MARGIN);
   return onHost<R>({ cluster, host, type, id, summary: clipped(`${host.name}: ${does}`, 60), timeout }, input);
