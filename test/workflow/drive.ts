@@ -7,7 +7,7 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { openVault, type Vault } from '../../src/activities/vault.ts';
 import { DIGEST_KEY, type Plan } from '../../src/plan/plan.ts';
-import { createWorker } from '../../src/worker/create.ts';
+import { createSiteWorkers, createWorker } from '../../src/worker/create.ts';
 import { type Outcome, outcomeOf, type RolloutInput, rolloutId } from '../../src/workflows/contract.ts';
 import type { rollout } from '../../src/workflows/rollout.ts';
 import { ELSEWHERE } from './elsewhere.ts';
@@ -47,6 +47,8 @@ interface Place {
   readonly vault?: Vault;
   /** Activities at once. */
   readonly concurrency?: number;
+  /** Activities that begin within a second. */
+  readonly rate?: number;
 }
 
 /** Runs a worker while `act` lasts. */
@@ -67,6 +69,20 @@ export async function withWorker<T>(
     ...more,
   });
   return worker.runUntil(() => act(taskQueue));
+}
+
+/** Runs a site's own worker while `act` lasts, as well as the one for the task queue. */
+export async function withSiteWorker<T>(
+  site: string,
+  machines: Pick<Machines, 'connect'>,
+  act: () => Promise<T>,
+  taskQueue: string,
+  more: Pick<Place, 'concurrency' | 'rate'> = {},
+): Promise<T> {
+  const { connect } = machines;
+  const workers = await createSiteWorkers({ connection: native, site, taskQueue, connect, roles: toys, vault, ...more });
+  const [run] = workers.map((worker) => (rest: () => Promise<T>) => worker.runUntil(rest));
+  return workers.slice(1).reduce((rest, worker) => () => worker.runUntil(rest), () => run!(act))();
 }
 
 export async function sealed(): Promise<Record<string, string>> {
