@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Limiter, type Share, type Slot } from './limits.ts';
+import { Limiter, type Release, type Share } from './limits.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
 /** Asks for so many slots, and notes when each is there. */
 function asking(limiter: Limiter, count: number, shares: readonly Share[], signal = new AbortController().signal) {
-  const slots: Slot[] = [];
+  const slots: Release[] = [];
   const began = Date.now();
   const times: number[] = [];
   const refused: unknown[] = [];
@@ -33,8 +33,8 @@ test('no more go than sessions may be open, and the next as soon as one is close
   const { slots } = asking(new Limiter(), 5, [{ of: 'site ams', sessions: 2 }]);
   await pass(60_000);
   expect(slots).toHaveLength(2);
-  slots[0]!.release();
-  slots[0]!.release(); // told twice, it is still one
+  slots[0]!();
+  slots[0]!(); // told twice, it is still one
   await pass(0);
   expect(slots).toHaveLength(3);
 });
@@ -45,15 +45,6 @@ test('so many begin within a second, and no second has more', async () => {
   expect(times.map((time) => Math.floor(time / 1_000))).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2, 2]);
 });
 
-test('so many may be about to log in; one that has makes room, though it stays', async () => {
-  const { slots } = asking(new Limiter(), 5, [{ of: 'bastion', logins: 2 }]);
-  await pass(0);
-  expect(slots).toHaveLength(2);
-  for (const slot of slots) slot.loggedIn();
-  await pass(0);
-  expect(slots).toHaveLength(4);
-});
-
 test('who has several shares waits for all of them, and keeps none while it waits', async () => {
   const limiter = new Limiter();
   const ams = { of: 'site ams', sessions: 1 };
@@ -62,7 +53,7 @@ test('who has several shares waits for all of them, and keeps none while it wait
   const elsewhere = asking(limiter, 1, [{ of: 'site fra' }, worker]);
   await pass(0);
   expect([inAms.slots.length, elsewhere.slots.length]).toEqual([1, 1]);
-  inAms.slots[0]!.release();
+  inAms.slots[0]!();
   await pass(0);
   expect(inAms.slots).toHaveLength(2);
 });
@@ -85,7 +76,7 @@ test('who gives up waiting takes nothing, and is in nobody’s way', async () =>
   tired.abort('tired');
   await pass(0);
   expect(second.refused).toEqual(['tired']);
-  first.slots[0]!.release();
+  first.slots[0]!();
   await pass(0);
   expect(third.slots).toHaveLength(1);
 });

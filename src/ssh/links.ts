@@ -1,7 +1,7 @@
 import { ChannelRefused, type Link, type LinkOptions, openLink } from './connection.ts';
 import { Crowded, Detached, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
-import type { Limiter, Share, Slot } from './limits.ts';
+import type { Limiter, Release, Share } from './limits.ts';
 import { openRootShell, type RootShell } from './root-shell.ts';
 
 export interface LinksOptions extends LinkOptions {
@@ -92,16 +92,17 @@ export class Links {
   }
 
   async #handshake(): Promise<void> {
-    const slot = await this.#turn();
+    const release = await this.#turn();
     try {
-      await this.#openIn(slot);
+      const link = await this.#logIn();
+      link.onBroken(release);
     } catch (error) {
-      slot.release();
+      release();
       throw error;
     }
   }
 
-  async #turn(): Promise<Slot> {
+  async #turn(): Promise<Release> {
     const { limiter, shares } = this.#turns;
     const { wait } = this.#options;
     try {
@@ -116,7 +117,7 @@ export class Links {
     }
   }
 
-  async #openIn(slot: Slot): Promise<void> {
+  async #logIn(): Promise<Link> {
     // The key shown first holds for all that follow, pinned or not.
     const pin = this.#target.hostKey ?? this.hostKey;
     const link = await openLink({ ...this.#target, ...(pin !== undefined && { hostKey: pin }) }, this.#options);
@@ -124,14 +125,13 @@ export class Links {
       link.end();
       throw new Detached(this.#target, 'the connection pool is closed');
     }
-    slot.loggedIn();
     this.hostKey = link.hostKey;
     this.#links.set(link, { used: 0, room: this.#options.channels });
     link.onBroken(() => {
-      slot.release();
       this.#links.delete(link);
       this.#next();
     });
+    return link;
   }
 
   #next(): void {

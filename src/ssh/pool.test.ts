@@ -194,7 +194,7 @@ describe('a pool', () => {
   });
 
   test('has room again after a login that failed', async () => {
-    const shares = [{ of: 'site ams', sessions: 1, logins: 1 }];
+    const shares = [{ of: 'site ams', sessions: 1 }];
     const it = await server();
     const { connect } = pool();
     await connect({ ...it.target, shares, password: 'wrong' }).catch(() => {});

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { Limits } from '../plan/plan.ts';
 import type { Connect, Target } from './host.ts';
-import { Limiter, type Limits } from './limits.ts';
+import { Limiter } from './limits.ts';
 import { type HostOptions, PooledHost } from './pooled-host.ts';
 
 /** Times in milliseconds, what is left out as in `DEFAULTS`. */
