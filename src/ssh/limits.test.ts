@@ -82,7 +82,7 @@ test('who gives up waiting takes nothing, and is in nobody’s way', async () =>
 });
 
 test('asks for room only for what is full', async () => {
-  const makeRoom = vi.fn();
+  const makeRoom = vi.fn<(of: string) => void>();
   const limiter = new Limiter(makeRoom);
   asking(limiter, 2, [{ of: 'site ams', startsPerSecond: 1 }, { of: 'this worker' }]);
   await pass(0);

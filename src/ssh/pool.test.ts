@@ -157,7 +157,10 @@ describe('a pool', () => {
     const all = await Promise.all(Array.from({ length: 6 }, () => server()));
     let most = 0;
     const watch = setInterval(() => {
-      most = Math.max(most, all.map(({ open }) => open).reduce((sum, open) => sum + open));
+      most = Math.max(
+        most,
+        all.map(({ open }) => open).reduce((sum, open) => sum + open),
+      );
     }, 5);
     closing.push(() => clearInterval(watch));
     const { connect } = pool();
@@ -197,8 +200,8 @@ describe('a pool', () => {
     const shares = [{ of: 'site ams', sessions: 1 }];
     const it = await server();
     const { connect } = pool();
-    await connect({ ...it.target, shares, password: 'wrong' }).catch(() => {});
-    await (await connect({ ...it.target, shares })).ask(hello, {});
+    await expect(connect({ ...it.target, shares, password: 'wrong' })).rejects.toThrow('vm0');
+    expect(await (await connect({ ...it.target, shares })).ask(hello, {})).toEqual(answered);
   });
 
   test('that is closed leaves nobody waiting for a turn', async () => {

@@ -34,7 +34,10 @@ const count = (most: number) => z.coerce.number().int().min(1).max(most);
 const Variables = z.object({
   FARWEAVE_STATE: z.string().min(1).default('.farweave'),
   FARWEAVE_TASK_QUEUE: z.string().min(1).default(TASK_QUEUE),
-  FARWEAVE_SITE: z.string().regex(/^[a-z][a-z0-9-]*$/, 'wants the name of a site').optional(),
+  FARWEAVE_SITE: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, 'wants the name of a site')
+    .optional(),
   FARWEAVE_CONCURRENCY: count(10_000).default(100),
   FARWEAVE_RATE: count(10_000).optional(),
   FARWEAVE_SESSIONS: count(10_000).optional(),

@@ -1,5 +1,14 @@
 import { ActivityFailure, ApplicationFailure, CancelledFailure, isCancellation, rootCause } from '@temporalio/workflow';
-import type { FailureDetail, Recall, Recalled, Result, Settle, Survey, SurveyResult, Task } from '../activities/contract.ts';
+import type {
+  FailureDetail,
+  Recall,
+  Recalled,
+  Result,
+  Settle,
+  Survey,
+  SurveyResult,
+  Task,
+} from '../activities/contract.ts';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import type { PlacedStage, Problem, SiteInput } from './contract.ts';
@@ -36,10 +45,10 @@ const FENCES = 2_000;
 export const fenceFrom = (started: Date) => started.getTime() * FENCES;
 
 export const surveyed = (ground: Ground, account: Account, call: Omit<Call, 'type'>, explain = false) =>
-  invoke<SurveyResult>(
-    { ...call, type: 'host.survey' },
-    { ...task(ground, account, call), ...(explain && { explain }) } satisfies Parameters<Survey>[0],
-  );
+  invoke<SurveyResult>({ ...call, type: 'host.survey' }, {
+    ...task(ground, account, call),
+    ...(explain && { explain }),
+  } satisfies Parameters<Survey>[0]);
 
 export const converged = (ground: Ground, account: Account, call: Call) =>
   invoke<readonly Result[]>(call, task(ground, account, call));

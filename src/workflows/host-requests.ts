@@ -12,8 +12,8 @@ import {
   told,
 } from './contract.ts';
 import { admitAnswer, admitChange, admitSecretsOf, type Change, changeOf } from './host-admission.ts';
-import { changing, type Manner, whole } from './host-turns.ts';
 import { queueOf } from './host-queue.ts';
+import { changing, type Manner, whole } from './host-turns.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
 

@@ -80,9 +80,20 @@ export async function withSiteWorker<T>(
   more: Pick<Place, 'concurrency' | 'rate'> = {},
 ): Promise<T> {
   const { connect } = machines;
-  const workers = await createSiteWorkers({ connection: native, site, taskQueue, connect, roles: toys, vault, ...more });
+  const workers = await createSiteWorkers({
+    connection: native,
+    site,
+    taskQueue,
+    connect,
+    roles: toys,
+    vault,
+    ...more,
+  });
   const [run] = workers.map((worker) => (rest: () => Promise<T>) => worker.runUntil(rest));
-  return workers.slice(1).reduce((rest, worker) => () => worker.runUntil(rest), () => run!(act))();
+  return workers.slice(1).reduce(
+    (rest, worker) => () => worker.runUntil(rest),
+    () => run!(act),
+  )();
 }
 
 export async function sealed(): Promise<Record<string, string>> {

@@ -63,7 +63,9 @@ it('leaves out the hosts of a site where nobody is at work, says what to do, and
     async () => {
       const all = planOf('nobody', hosts, { budget: 2 });
       // Where the set is initiated must not depend on hosts that are away.
-      const stages = all.stages.map((stage) => (stage.operation === 'db.initiate' ? { ...stage, hosts: ['vm1'] } : stage));
+      const stages = all.stages.map((stage) =>
+        stage.operation === 'db.initiate' ? { ...stage, hosts: ['vm1'] } : stage,
+      );
       const first = await outcome(rolloutOf(await apply(queue, { ...all, stages })));
       expect(first).toMatchObject({ state: 'done', parked: ['vm3', 'vm4'] });
       expect(first.problems.map(({ host, type, message }) => ({ host, type, message }))).toEqual(
@@ -77,7 +79,11 @@ it('leaves out the hosts of a site where nobody is at work, says what to do, and
       await withSiteWorker(
         'site2',
         reaching(inSite2),
-        () => until(async () => (await status('nobody')).revision > 1 && Object.keys((await settled('nobody')).parked ?? {}).length === 0),
+        () =>
+          until(
+            async () =>
+              (await status('nobody')).revision > 1 && Object.keys((await settled('nobody')).parked ?? {}).length === 0,
+          ),
         queue,
       );
       expect(machines.of('vm4').log).toContain('pkg.install');
@@ -103,7 +109,10 @@ it('does not take a worker for gone that has its hands full', async () => {
           await pass(12_000); // longer than an answer may take
           expect(await waiting.query(progressQuery)).toMatchObject({ state: 'surveying', problems: [] });
           machines.of('vm3').remove('srv/hold');
-          expect(await Promise.all([outcome(busy), outcome(waiting)])).toMatchObject([{ state: 'done' }, { state: 'done' }]);
+          expect(await Promise.all([outcome(busy), outcome(waiting)])).toMatchObject([
+            { state: 'done' },
+            { state: 'done' },
+          ]);
         },
         queue,
         { concurrency: 1 },

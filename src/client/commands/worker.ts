@@ -48,7 +48,7 @@ FARWEAVE_RATE. docs/sites.md has a unit for systemd.`,
 }
 
 /** Gives the exit code of the worker. */
-export async function runWorker(at: At, options: Options): Promise<number> {
+async function runWorker(at: At, options: Options): Promise<number> {
   const { io, global } = at;
   const state = stateOf(at);
   const env = {
