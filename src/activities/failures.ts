@@ -1,5 +1,6 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
-import { type Crowded, HostKeyChanged, printable, SshError, type SshErrorCode } from '../ssh/errors.ts';
+import { HostKeyChanged, printable, SshError, type SshErrorCode } from '../ssh/errors.ts';
+import type { Crowded } from '../ssh/limits.ts';
 import { belongs, type Marker, OWNED, OWNED_HINT, read as readMarker } from '../ssh/marker.ts';
 import type { FailureDetail, FailureType } from './contract.ts';
 

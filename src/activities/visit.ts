@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Output, Question } from '../ssh/command.ts';
-import { Crowded } from '../ssh/errors.ts';
 import type { Connect, Host, Target } from '../ssh/host.ts';
 import { keyOf } from '../ssh/key.ts';
+import { Crowded } from '../ssh/limits.ts';
 import { claiming, holding } from '../ssh/marker.ts';
 import type { Result, Step, Task } from './contract.ts';
 import { cancelled, classify, crowded, exitFailure, failure, handedOver, lastLines } from './failures.ts';

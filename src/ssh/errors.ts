@@ -50,14 +50,6 @@ export class Unreachable extends SshError {
 
 const CHECK_HOST = 'Check that the host is up, that its address and port are right, and that sshd listens there.';
 
-/** So many connections may be open, or begin, and others were before this one. Nothing was sent to the machine. */
-export class Crowded extends Unreachable {
-  constructor(place: Place, shares: readonly string[], milliseconds: number) {
-    const limits = `the limits of ${shares.join(' and ')} left no room for a connection`;
-    super(place, `${limits} within ${milliseconds / 1000} s`, undefined, 'It comes to its turn by itself.');
-  }
-}
-
 /** The machine answers but does not let us in. */
 export class AuthenticationFailed extends SshError {
   readonly code: 'AuthenticationFailed' | 'SudoRefused' = 'AuthenticationFailed';

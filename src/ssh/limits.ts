@@ -1,8 +1,17 @@
 import type { Limits } from '../plan/plan.ts';
+import { type Place, Unreachable } from './errors.ts';
 
 /** A part in something that connections share: a site, a bastion, the worker itself. Who says the same `of` shares it. */
 export interface Share extends Limits {
   readonly of: string;
+}
+
+/** So many connections may be open, or begin, and others were before this one. Nothing was sent to the machine. */
+export class Crowded extends Unreachable {
+  constructor(place: Place, shares: readonly string[], milliseconds: number) {
+    const limits = `the limits of ${shares.join(' and ')} left no room for a connection`;
+    super(place, `${limits} within ${milliseconds / 1000} s`, undefined, 'It comes to its turn by itself.');
+  }
 }
 
 /** To be called when the connection is closed, or has not come about. */

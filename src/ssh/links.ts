@@ -1,7 +1,7 @@
 import { ChannelRefused, type Link, type LinkOptions, openLink } from './connection.ts';
-import { Crowded, Detached, Unreachable } from './errors.ts';
+import { Detached, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
-import type { Limiter, Release, Share } from './limits.ts';
+import { Crowded, type Limiter, type Release, type Share } from './limits.ts';
 import { openRootShell, type RootShell } from './root-shell.ts';
 
 export interface LinksOptions extends LinkOptions {

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createServer, keyPair, type Server, type ServerOptions } from '../../test/ssh-server.ts';
 import { createRelay, createSshd, type Relay } from '../../test/sshd.ts';
 import { sh } from './command.ts';
-import { Crowded } from './errors.ts';
+import { Crowded } from './limits.ts';
 import { createPool, type Pool, type PoolOptions } from './pool.ts';
 
 vi.setConfig({ testTimeout: 30_000 });
