@@ -8,7 +8,11 @@ import { isPolled } from './dev/worker.ts';
 const SEEN = 90_000;
 
 /** Says where a plan has hosts that nobody is there for. Not an error: a worker may be on its way, and hosts come back. */
-export async function warnOfUnattended({ io }: At, { client, namespace, taskQueue }: Farweave, { hosts }: Plan) {
+export async function warnOfUnattended(
+  { io }: At,
+  { client, namespace, taskQueue }: Farweave,
+  { hosts }: Pick<Plan, 'hosts'>,
+) {
   const sites = new Set(hosts.flatMap(({ site, workers }) => (workers === 'own' ? [site] : [])));
   for (const site of sites) {
     const queue = { namespace, taskQueue: presenceQueue(taskQueue, site) };
