@@ -37,6 +37,8 @@ export interface Server {
   readonly sudoAttempts: readonly string[];
   /** Connections made. */
   readonly connections: number;
+  /** Connections that are open now. */
+  readonly open: number;
   /** Most sessions that were open at once on one connection. */
   readonly mostSessions: number;
   cut(): void;
@@ -129,6 +131,9 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
     get connections() {
       return connections;
+    },
+    get open() {
+      return open.size;
     },
     get mostSessions() {
       return most;

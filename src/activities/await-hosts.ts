@@ -9,7 +9,9 @@ import type { Tools } from './visit.ts';
 
 /** One look at hosts that are parked: who can be logged in to. Changes nothing. */
 export function createAwait({ connect, open }: Tools): AwaitHosts {
-  return async ({ hosts, bastions, facts, sealed }) => {
+  return async ({ hosts: all, bastions, facts, sealed }) => {
+    // Where not all of them come to their turn, others do next time.
+    const hosts = all.toSorted(() => Math.random() - 0.5);
     const secrets = open(sealed);
     const pulse = startPulse(secrets.redact);
     try {

@@ -182,6 +182,9 @@ export type Greet = (asked: {
   readonly sealed?: Sealed;
 }) => Promise<string>;
 
+/** Says that a worker is there. */
+export type Present = () => Promise<void>;
+
 /** Which sites may be worked on now, and for how long that stays so. */
 export type AskWindows = (asked: {
   readonly windows: Readonly<Record<string, Window>>;

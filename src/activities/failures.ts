@@ -1,5 +1,6 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { HostKeyChanged, printable, SshError, type SshErrorCode } from '../ssh/errors.ts';
+import type { Crowded } from '../ssh/limits.ts';
 import { belongs, type Marker, OWNED, OWNED_HINT, read as readMarker } from '../ssh/marker.ts';
 import type { FailureDetail, FailureType } from './contract.ts';
 
@@ -73,6 +74,10 @@ export const handedOver = () =>
     message: 'the worker shut down; the next one follows what runs on the host',
     nextRetryDelay: '200ms',
   });
+
+/** Others were before it. Tried again soon, and not at the same moment as all the others that were too late. */
+export const crowded = ({ message }: Crowded) =>
+  ApplicationFailure.create({ type: 'Crowded', message, nextRetryDelay: 2_000 + Math.random() * 8_000 });
 
 /** As a failure of the activity. `where` comes before the message; what is known of it goes into its detail; `redact` takes out secrets. */
 export function classify(

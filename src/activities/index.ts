@@ -15,6 +15,7 @@ import type {
   GenerateSecrets,
   Greet,
   PlanChange,
+  Present,
   Recall,
   Reseal,
   Settle,
@@ -39,7 +40,9 @@ export interface Dependencies {
 }
 
 type HostActivity = Activity | Survey | Settle | Recall | AwaitHosts | Greet;
-type ClusterActivity = GenerateSecrets | Reseal | AskWindows | AskWorkflow | PlanChange | CheckChange;
+type ClusterActivity = GenerateSecrets | Reseal | AskWindows | AskWorkflow | PlanChange | CheckChange | Present;
+
+const present: Present = () => Promise.resolve();
 
 /** Every operation is an activity type of its own, so that the Web UI and a search of the code speak of the same thing. */
 export function createActivities({
@@ -78,6 +81,7 @@ export function createActivities({
     'secrets.reseal': createReseal(vault),
     'site.windows': askWindows,
     'workflow.ask': askWorkflow,
+    'worker.present': present,
     // Without it the SDK retries for ever, in the hope that another worker knows the type.
     default: () => {
       const message = `no worker here knows ${Context.current().info.activityType}`;

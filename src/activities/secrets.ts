@@ -104,7 +104,16 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
         let via: Target | undefined;
         for (const bastion of way.toReversed())
           via = { ...(await machine(bastion, facts[BASTION_KEY])), bastion: true, ...(via && { via }) };
-        return { ...(await machine(host, facts[HOST_KEY])), ...(via && { via }) };
+        const shared = [
+          { of: `site ${host.site}`, limits: host.limits },
+          ...way.map(({ name, limits }) => ({ of: `bastion ${name}`, limits })),
+        ];
+        const shares = shared.flatMap(({ of, limits }) => (limits ? [{ of, ...limits }] : []));
+        return {
+          ...(await machine(host, facts[HOST_KEY])),
+          ...(via && { via }),
+          ...(shares.length > 0 && { shares }),
+        };
       },
       async values(commands) {
         const variables = Object.entries(Object.assign({}, ...commands.map((command) => command.variables ?? {})));

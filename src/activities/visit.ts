@@ -1,11 +1,13 @@
+import { once } from 'node:events';
 import { Context } from '@temporalio/activity';
 import { BASTION_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Output, Question } from '../ssh/command.ts';
-import type { Connect, Job, Target } from '../ssh/host.ts';
+import type { Connect, Host, Job, Target } from '../ssh/host.ts';
 import { keyOf } from '../ssh/key.ts';
+import { Crowded } from '../ssh/limits.ts';
 import { claiming, holding } from '../ssh/marker.ts';
 import type { Result, Step, Task } from './contract.ts';
-import { cancelled, classify, exitFailure, failure, handedOver, lastLines } from './failures.ts';
+import { cancelled, classify, crowded, exitFailure, failure, handedOver, lastLines } from './failures.ts';
 import type { Heard } from './heard.ts';
 import { startPulse } from './pulse.ts';
 import { ask } from './question.ts';
@@ -66,7 +68,8 @@ export async function visiting<T>(
   const secrets = open(sealed, options);
   const pulse = startPulse(secrets.redact);
   let target: Target | undefined;
-  const reach = async () => connect((target ??= await secrets.target(host, facts, bastions)));
+  const over = new AbortController();
+  const reach = async () => connect((target ??= await secrets.target(host, facts, bastions)), over.signal);
   const follow = async (key: string, steps: readonly Step[], job: Pick<Job, 'script' | 'values'>) => {
     const { rollout } = placeOf(steps[0]!);
     const timeout = steps.reduce((sum, step) => sum + step.timeout, 0);
@@ -116,6 +119,7 @@ export async function visiting<T>(
     stop: pulse.stop,
   };
   try {
+    await turnOf(reach, pulse.stop);
     return await act(visit);
   } catch (error) {
     if (pulse.detach.aborted) throw handedOver();
@@ -130,7 +134,19 @@ export async function visiting<T>(
     );
   } finally {
     pulse.end();
+    over.abort();
   }
+}
+
+/** Waits for the connection before anything is asked, so that no step pays for it with its time. */
+async function turnOf(reach: () => Promise<Host>, stop: AbortSignal): Promise<void> {
+  const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort');
+  try {
+    await Promise.race([reach(), stopped]);
+  } catch (error) {
+    throw error instanceof Crowded ? crowded(error) : error;
+  }
+  stop.throwIfAborted();
 }
 
 /** The host's key as a fact, where nobody has known it so far. */

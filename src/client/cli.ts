@@ -24,6 +24,7 @@ import { addStatus } from './commands/status.ts';
 import { addValidate } from './commands/validate.ts';
 import { addVerify } from './commands/verify.ts';
 import { addWatch } from './commands/watch.ts';
+import { addWorker } from './commands/worker.ts';
 import { tell } from './failures.ts';
 import type { Io } from './io.ts';
 import { refuseStray } from './stray.ts';
@@ -75,6 +76,7 @@ const COMMANDS = [
   addSecrets,
   addCluster,
   addDestroy,
+  addWorker,
   addDev,
   addLab,
   addDemo,

@@ -159,7 +159,7 @@ async function requireWorker(
   throw new Failure(
     `No worker asks for work at ${address} (namespace ${queue.namespace}, task queue ${queue.taskQueue}).`,
     {
-      hint: 'Start one with the same address and namespace: npm start, or farweave dev worker.',
+      hint: 'Start one with the same address and namespace: farweave worker.',
       exitCode: EXIT.unreachable,
     },
   );

@@ -20,6 +20,10 @@ export interface HostSpec {
   readonly access: Credentials & { readonly sudoPassword?: string };
   /** It is taken out of the cluster: where it does not answer, the others go on without it. */
   readonly leaving?: true;
+  /** Only workers of its site reach it. Missing: any worker of the cluster does. */
+  readonly workers?: 'own';
+  /** How much of the way to its site one worker may use at once. Missing: as much as it likes. */
+  readonly limits?: Limits;
 }
 
 /** Names of the secrets to log in with. */
@@ -40,8 +44,17 @@ export interface BastionSpec {
   readonly via?: string;
   /** The keys of the worker's ssh agent let one in. */
   readonly agent?: true;
+  /** How much of the way through it one worker may use at once. Missing: as much as it likes. */
+  readonly limits?: Limits;
   readonly access: Credentials;
 }
 
 /** By name. No bastion has the name of a host. */
 export type Bastions = Readonly<Record<string, BastionSpec>>;
+
+/** What may be used at once of something that hosts share, such as the way to their site. */
+export interface Limits {
+  /** Connections that are open. */
+  readonly sessions?: number;
+  readonly startsPerSecond?: number;
+}

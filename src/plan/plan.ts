@@ -1,6 +1,6 @@
 import type { Bastions, HostSpec } from './host.ts';
 
-export type { BastionSpec, Bastions, HostSpec } from './host.ts';
+export type { BastionSpec, Bastions, HostSpec, Limits } from './host.ts';
 
 /** Everything that crosses the Temporal boundary is plain JSON. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };

@@ -17,8 +17,22 @@ export function policyText({
     ['Waves', waves.map(wave)],
     ['Soak', soak === undefined ? [] : [`${spoken(soak)} between a wave that changed something and the next one`]],
     ['Approval', approval ? [`somebody must agree ${point}, within ${spoken(approval.expires)}`] : []],
+    ['Sites', reachText(hosts)],
     ['Windows', Object.entries(windows).map(([site, window]) => `${site}: work may begin ${windowText(window)}`)],
   ];
+}
+
+/** Sites that are not just reached from anywhere, as often as one likes. */
+function reachText(hosts: readonly HostSpec[]): readonly string[] {
+  return [...Map.groupBy(hosts, ({ site }) => site)].flatMap(([site, [host]]) => {
+    const { sessions, startsPerSecond } = host?.limits ?? {};
+    const ways = [
+      ...(host?.workers === 'own' ? ['only its own workers reach it'] : []),
+      ...(sessions === undefined ? [] : [`at most ${many(sessions, 'connection')} of a worker at once`]),
+      ...(startsPerSecond === undefined ? [] : [`at most ${many(startsPerSecond, 'connection')} begun a second`]),
+    ];
+    return ways.length === 0 ? [] : [`${site}: ${ways.join(', ')}`];
+  });
 }
 
 /** How many hosts a stage may take from others, or be without itself. */

@@ -60,6 +60,15 @@ it.each([
   expect(printPlan({ ...plan, hosts: ten, stages: [{ ...plan.stages[2]!, hosts }] })).toContain(text);
 });
 
+it('says of sites how they are reached, where that is not from anywhere', () => {
+  const limits = { sessions: 20, startsPerSecond: 5 };
+  const hosts = plan.hosts.map((host) => (host.site === 'ams' ? { ...host, workers: 'own' as const, limits } : host));
+  expect(printPlan(plan)).not.toContain('Sites ');
+  expect(printPlan({ ...plan, hosts })).toContain(
+    'Sites     ams: only its own workers reach it, at most 20 connections of a worker at once, at most 5 connections begun a second\n',
+  );
+});
+
 it('says in which waves hosts go, and what is waited for', () => {
   const night = { timezone: 'Europe/Amsterdam', from: '22:00', to: '04:00' };
   const policy: Policy = {

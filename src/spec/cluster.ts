@@ -5,6 +5,7 @@ import type { Layout } from '../roles/context.ts';
 import { type Generated, SecretReference } from '../roles/secret.ts';
 import { Name } from '../roles/value.ts';
 import { Rollout, SiteWindow } from './rollout.ts';
+import { Limits, siteReach } from './site.ts';
 
 /** What cluster.yaml says, complete and checked. Secrets are references still. */
 export interface Cluster extends Omit<Layout, 'cluster' | 'hosts' | 'sites'> {
@@ -39,6 +40,7 @@ const Site = z.strictObject({
   via: via.describe(
     `Name of the bastion that leads to the hosts of this site; ${DIRECTLY}: they are reached directly.`,
   ),
+  ...siteReach,
 });
 
 export type Site = z.infer<typeof Site>;
@@ -109,6 +111,9 @@ export const Bastion = z.strictObject({
   ),
   ...login,
   via: via.describe('Name of another bastion that leads to this one.'),
+  limits: Limits.exactOptional().describe(
+    'How much of the way through this bastion a worker may use at once, for all rollouts of all clusters together. Missing: as much as it likes.',
+  ),
 });
 
 export type Bastion = z.infer<typeof Bastion>;

@@ -40,6 +40,7 @@ export function bastionOf(name: string, bastion: Bastion): BastionSpec {
     ...(bastion.hostKey && { hostKey: bastion.hostKey }),
     ...viaOf(bastion),
     ...(bastion.agent && { agent: true as const }),
+    ...(bastion.limits && { limits: bastion.limits }),
     access,
   };
 }

@@ -54,6 +54,16 @@ it('takes a value that was sealed for the workers as it is, with or without armo
   }
 });
 
+it('gives hosts what their site says of the way to it, and others nothing', () => {
+  const { cluster } = parse(changed('fra: {}', 'fra: { workers: own, limits: { sessions: 20, startsPerSecond: 5 } }'));
+  const reach = cluster.hosts.map(({ site, workers, limits }) => ({ site, workers, limits }));
+  const inFra = { site: 'fra', workers: 'own', limits: { sessions: 20, startsPerSecond: 5 } };
+  expect(reach.filter(({ site }) => site === 'fra')).toEqual([inFra]);
+  const shared = parse(changed('fra: {}', 'fra: { workers: shared }')).cluster.hosts;
+  expect(shared).toEqual(parse(TOY).cluster.hosts);
+  expect(Object.keys(shared[0]!)).not.toContain('workers');
+});
+
 it('reads how a rollout goes about its hosts', () => {
   const window = 'window: { days: [fri, mon, fri], from: 22:00, to: 04:00 }';
   const text = `${changed('fra: {}', `fra: { timezone: Europe/Berlin, ${window} }`)}
@@ -263,6 +273,20 @@ it.each([
     'a time zone that is none',
     changed('Europe/Amsterdam', 'Europe/Amsterdm'),
     ['6 sites.ams.timezone: wants an IANA time zone such as Europe/Amsterdam'],
+  ],
+  [
+    'workers and limits of a site that are none',
+    changed('fra: {}', 'fra: { workers: mine, limits: { sessions: 0, perSecond: 5 } }'),
+    [
+      '7 sites.fra.workers: wants "shared" or "own", not "mine"',
+      '7 sites.fra.limits.sessions: is 0: wants at least 1',
+      '7 sites.fra.limits.perSecond: unknown key "perSecond"; known here: sessions, startsPerSecond',
+    ],
+  ],
+  [
+    'limits of a site that say nothing',
+    changed('fra: {}', 'fra: { limits: {} }'),
+    ['7 sites.fra.limits: wants sessions, startsPerSecond or both'],
   ],
   [
     'a window without a time zone',

@@ -21,6 +21,7 @@ import {
   writtenRules,
 } from './rules.ts';
 import { clusterSchema, jsonSchema } from './schema.ts';
+import { inSite } from './site.ts';
 import { readSource, type Source } from './source.ts';
 
 const MOST = 100;
@@ -100,7 +101,7 @@ function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster
     name: metadata.name,
     text,
     sites,
-    hosts: hosts.map((host) => hostOf(host, access, sites)),
+    hosts: hosts.map((host) => inSite(hostOf(host, access, sites), sites[host.site]!)),
     bastions: Object.fromEntries(Object.entries(bastions).map(([name, bastion]) => [name, bastionOf(name, bastion)])),
     network: network.value,
     sections,

@@ -3,6 +3,7 @@ import { ChannelRefused } from './connection.ts';
 import { HostKeyChanged, printable, SshError, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
 import { keyOfTarget } from './key.ts';
+import type { Limiter } from './limits.ts';
 import { Links, type LinksOptions } from './links.ts';
 import { hasShown, unpinned } from './pins.ts';
 
@@ -39,11 +40,13 @@ interface Gate {
 export class Bastions {
   readonly #options: BastionsOptions;
   readonly #closing: AbortSignal;
+  readonly #limiter: Limiter;
   readonly #gates = new Map<string, Gate>();
 
-  constructor(options: BastionsOptions, closing: AbortSignal) {
+  constructor(options: BastionsOptions, closing: AbortSignal, limiter: Limiter) {
     this.#options = { ...options, channels: STREAMS, links: Infinity };
     this.#closing = closing;
+    this.#limiter = limiter;
   }
 
   /**
@@ -97,7 +100,12 @@ export class Bastions {
 
   #made(bastion: Target): Gate {
     const dial = bastion.via && (() => this.dial(gate.bastion, gate.bastion.via!));
-    const gate: Gate = { bastion, links: new Links(bastion, this.#options, this.#closing, dial), streams: 0 };
+    const turns = { limiter: this.#limiter, shares: bastion.shares ?? [] };
+    const gate: Gate = {
+      bastion,
+      links: new Links(bastion, this.#options, this.#closing, { turns, dial }),
+      streams: 0,
+    };
     return gate;
   }
 

@@ -1,4 +1,5 @@
 import type { Command, Output } from './command.ts';
+import type { Share } from './limits.ts';
 
 /** How to reach a machine and who to be there. Secrets are values here: it never leaves the worker's memory. */
 export interface Target {
@@ -21,6 +22,8 @@ export interface Target {
   readonly hostKey?: string;
   /** The bastion that leads there. */
   readonly via?: Target;
+  /** What its connections share with those to other machines. */
+  readonly shares?: readonly Share[];
 }
 
 /** Values of the variables that a command uses, by shell variable name. */
@@ -76,5 +79,8 @@ export interface Host {
   run(job: Job, watch?: Watch): Promise<Output>;
 }
 
-/** Gives a pooled connection, or rejects with an error of `errors.ts`. */
-export type Connect = (target: Target) => Promise<Host>;
+/**
+ * Gives a pooled connection, or rejects with an error of `errors.ts`; with Crowded, if it did not come to its turn. Until
+ * `during` is aborted it is not closed for the sake of those who wait for theirs.
+ */
+export type Connect = (target: Target, during?: AbortSignal) => Promise<Host>;

@@ -28,8 +28,8 @@ export function keyOfTarget(target: Target): string {
 }
 
 function partsOf(target: Target): readonly unknown[] {
-  const { name, address, port, user, agent, become, password, privateKey, passphrase, sudoPassword, hostKey, via } =
-    target;
+  const { name, address, port, user, agent, become, password, privateKey, passphrase, sudoPassword, hostKey } = target;
+  const { via, shares } = target;
   const parts = [name, address, port, user, agent, become, password, privateKey, passphrase, sudoPassword, hostKey];
-  return [...parts.map((part) => part ?? null), ...(via ? [partsOf(via)] : [])];
+  return [...parts.map((part) => part ?? null), shares ?? [], ...(via ? [partsOf(via)] : [])];
 }

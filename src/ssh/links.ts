@@ -1,6 +1,7 @@
 import { type Channel, ChannelRefused, type Dial, type Link, type LinkOptions, openLink } from './connection.ts';
 import { Detached, Unreachable } from './errors.ts';
 import type { Target } from './host.ts';
+import { Crowded, type Limiter, type Release, type Share } from './limits.ts';
 import { openRootShell, type RootShell } from './root-shell.ts';
 
 export interface LinksOptions extends LinkOptions {
@@ -10,6 +11,20 @@ export interface LinksOptions extends LinkOptions {
   readonly links: number;
   /** Milliseconds from asking for a channel to a root shell on it. */
   readonly opening: number;
+  /** Milliseconds that a connection may wait for its turn. */
+  readonly wait: number;
+}
+
+/** Who says when connections may begin, and by which limits. */
+export interface Turns {
+  readonly limiter: Limiter;
+  readonly shares: readonly Share[];
+}
+
+/** How a machine is reached: when a connection may begin, and how it gets there, where that is not directly. */
+export interface Way {
+  readonly turns: Turns;
+  readonly dial?: Dial | undefined;
 }
 
 /** RFC 4254, section 5.1: all other reasons are about where the channel was to lead. */
@@ -22,16 +37,17 @@ export class Links {
   readonly #options: LinksOptions;
   readonly #closing: AbortSignal;
   readonly #dial: Dial | undefined;
+  readonly #turns: Turns;
   /** Channels that are open, and that may be. */
   readonly #links = new Map<Link, { used: number; room: number }>();
   #opening: Promise<void> | undefined;
   #queue: (() => void)[] = [];
 
-  /** `dial`: how to get there, where it is not directly. */
-  constructor(target: Target, options: LinksOptions, closing: AbortSignal, dial?: Dial) {
+  constructor(target: Target, options: LinksOptions, closing: AbortSignal, { turns, dial }: Way) {
     this.#target = target;
     this.#options = options;
     this.#closing = closing;
+    this.#turns = turns;
     this.#dial = dial;
   }
 
@@ -120,6 +136,32 @@ export class Links {
   }
 
   async #handshake(): Promise<void> {
+    const release = await this.#turn();
+    try {
+      const link = await this.#logIn();
+      link.onBroken(release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async #turn(): Promise<Release> {
+    const { limiter, shares } = this.#turns;
+    const { wait } = this.#options;
+    try {
+      return await limiter.acquire(shares, AbortSignal.any([this.#closing, AbortSignal.timeout(wait)]));
+    } catch {
+      if (this.#closing.aborted) throw new Detached(this.#target, 'the connection pool is closed');
+      throw new Crowded(
+        this.#target,
+        shares.map(({ of }) => of),
+        wait,
+      );
+    }
+  }
+
+  async #logIn(): Promise<Link> {
     // The key shown first holds for all that follow, pinned or not.
     const pin = this.#target.hostKey ?? this.hostKey;
     const target = { ...this.#target, ...(pin !== undefined && { hostKey: pin }) };
@@ -134,6 +176,7 @@ export class Links {
       this.#links.delete(link);
       this.#next();
     });
+    return link;
   }
 
   #next(): void {

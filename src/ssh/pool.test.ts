@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createServer, keyPair, type Server, type ServerOptions } from '../../test/ssh-server.ts';
 import { createRelay, createSshd, type Relay } from '../../test/sshd.ts';
 import { sh } from './command.ts';
+import { Crowded } from './limits.ts';
 import { createPool, type Pool, type PoolOptions } from './pool.ts';
 
 vi.setConfig({ testTimeout: 30_000 });
@@ -166,6 +167,69 @@ describe('a pool', () => {
     await closed.close();
     expect(await asking).toBe('Detached');
     await expect(closed.connect(it.target)).rejects.toMatchObject({ code: 'Detached' });
+  });
+
+  test('has no more connections to the hosts of a site than it may, and closes one that rests for another host', async () => {
+    const shares = [{ of: 'site ams', sessions: 2 }];
+    const all = await Promise.all(Array.from({ length: 6 }, () => server()));
+    let most = 0;
+    const watch = setInterval(() => {
+      most = Math.max(
+        most,
+        all.map(({ open }) => open).reduce((sum, open) => sum + open),
+      );
+    }, 5);
+    closing.push(() => clearInterval(watch));
+    const { connect } = pool();
+    const answers = all.map(async ({ target }, n) => {
+      const host = await connect({ ...target, name: `vm${n}`, shares });
+      return host.ask([sh`sleep 0.2; echo hello`], {});
+    });
+    expect(await Promise.all(answers)).toEqual(all.map(() => answered));
+    expect(most).toBe(2);
+  });
+
+  test('leaves the connection of somebody who is not done yet, and tells others that they did not come to their turn', async () => {
+    const shares = [{ of: 'site ams', sessions: 1 }];
+    const [one, other] = [await server(), await server()];
+    const { connect } = pool({ wait: 300 });
+    const during = new AbortController();
+    const host = await connect({ ...one.target, shares }, during.signal);
+    await host.ask(hello, {});
+    const refused = await connect({ ...other.target, shares }).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(Crowded);
+    expect(String(refused)).toContain('the limits of site ams left no room');
+    expect([one.open, other.connections]).toEqual([1, 0]);
+    during.abort();
+    await (await connect({ ...other.target, shares })).ask(hello, {});
+    expect(one.open).toBe(0);
+  });
+
+  test('begins no more connections within a second than the worker may', async () => {
+    const all = await Promise.all(Array.from({ length: 5 }, () => server()));
+    const { connect } = pool({ limits: { startsPerSecond: 2 } });
+    const began = Date.now();
+    await Promise.all(all.map(({ target }, n) => connect({ ...target, name: `vm${n}` })));
+    expect(Date.now() - began).toBeGreaterThan(1_900);
+  });
+
+  test('has room again after a login that failed', async () => {
+    const shares = [{ of: 'site ams', sessions: 1 }];
+    const it = await server();
+    const { connect } = pool();
+    await expect(connect({ ...it.target, shares, password: 'wrong' })).rejects.toThrow('vm0');
+    expect(await (await connect({ ...it.target, shares })).ask(hello, {})).toEqual(answered);
+  });
+
+  test('that is closed leaves nobody waiting for a turn', async () => {
+    const shares = [{ of: 'site ams', sessions: 1 }];
+    const [one, other] = [await server(), await server()];
+    const closed = pool();
+    await closed.connect({ ...one.target, shares }, new AbortController().signal);
+    const waiting = closed.connect({ ...other.target, shares }).catch((error: { code: string }) => error.code);
+    await pause(50);
+    await closed.close();
+    expect(await waiting).toBe('Detached');
   });
 
   test('asks in one round trip once it is connected', async () => {

@@ -1,11 +1,16 @@
+import type { Limits } from '../plan/plan.ts';
 import { Bastions } from './bastions.ts';
 import type { Connect, Target } from './host.ts';
 import { keyOfTarget } from './key.ts';
+import { Limiter } from './limits.ts';
 import { unpinned } from './pins.ts';
 import { type HostOptions, PooledHost } from './pooled-host.ts';
 
 /** Times in milliseconds, what is left out as in `DEFAULTS`. */
-export type PoolOptions = Partial<HostOptions>;
+export interface PoolOptions extends Partial<HostOptions> {
+  /** Of all its connections. */
+  readonly limits?: Limits;
+}
 
 const DEFAULTS = {
   readyTimeout: 20_000,
@@ -14,6 +19,7 @@ const DEFAULTS = {
   idle: 300_000,
   channels: 8, // sshd's MaxSessions is 10 unless told
   links: 4,
+  wait: 10_000,
   state: '/var/lib/farweave',
   volatile: '/run/farweave',
   grace: 10,
@@ -31,11 +37,12 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-export function createPool(options: PoolOptions = {}): Pool {
+export function createPool({ limits, ...options }: PoolOptions = {}): Pool {
   const settings = { ...DEFAULTS, ...options };
   const closing = new AbortController();
-  const bastions = new Bastions(settings, closing.signal);
   const hosts = new Map<string, PooledHost>();
+  const limiter = new Limiter((share) => [...hosts.values()].find((host) => host.isSpareOf(share))?.end());
+  const bastions = new Bastions(settings, closing.signal, limiter);
   /** One that was met without pins, and has shown what is wanted by now: the same connections are held to that. */
   const met = (target: Target): PooledHost | undefined => {
     const before = keyOfTarget(unpinned(target));
@@ -46,12 +53,14 @@ export function createPool(options: PoolOptions = {}): Pool {
     return host;
   };
   return {
-    connect: async (target) => {
+    connect: async (target, during) => {
       const key = keyOfTarget(target);
-      const host = hosts.get(key) ?? met(target) ?? new PooledHost(target, settings, closing.signal, bastions);
+      const shares = [...(target.shares ?? []), ...(limits ? [{ of: 'this worker', ...limits }] : [])];
+      const way = { bastions, turns: { limiter, shares } };
+      const host = hosts.get(key) ?? met(target) ?? new PooledHost(target, settings, closing.signal, way);
       hosts.set(key, host);
       try {
-        await host.ready();
+        await host.ready(during);
       } catch (error) {
         // Nobody is there: no reason to remember its credentials.
         if (host.hostKey === '') hosts.delete(key);

@@ -4,7 +4,7 @@ import type { Command, Output } from './command.ts';
 import type { JobOptions } from './conversation.ts';
 import { AuthenticationFailed, Cancelled, Detached, isLoss, Unreachable } from './errors.ts';
 import type { AskOptions, Host, Job, Target, Values, Watch } from './host.ts';
-import { Links, type LinksOptions } from './links.ts';
+import { Links, type LinksOptions, type Turns } from './links.ts';
 import { hasShown } from './pins.ts';
 import { runJob } from './remote-job.ts';
 import { type RootShell, unlessAborted } from './root-shell.ts';
@@ -29,15 +29,24 @@ export class PooledHost implements Host {
   /** Free after a question or a job. Most hosts are never asked two things at once, and need no other. */
   #kept: RootShell[] = [];
   #working = 0;
+  /** Signals of those who hold the connection between what they ask. */
+  readonly #holders = new Set<AbortSignal>();
+  readonly #turns: Turns;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(target: Target, settings: HostOptions, closing: AbortSignal, bastions: Bastions) {
+  constructor(
+    target: Target,
+    settings: HostOptions,
+    closing: AbortSignal,
+    { bastions, turns }: { readonly bastions: Bastions; readonly turns: Turns },
+  ) {
     this.#target = target;
     this.#settings = settings;
     this.#closing = closing;
     this.#bastions = bastions;
+    this.#turns = turns;
     const dial = target.via && (() => bastions.dial(this.#target, this.#target.via!));
-    this.#links = new Links(target, settings, closing, dial);
+    this.#links = new Links(target, settings, closing, { turns, dial });
   }
 
   get hostKey(): string {
@@ -58,11 +67,17 @@ export class PooledHost implements Host {
     this.#links.pin(target);
   }
 
+  /** It has a connection that nobody needs at the moment, and that others with this share may be waiting for. */
+  isSpareOf(share: string): boolean {
+    return this.#working === 0 && !this.#links.none && this.#turns.shares.some(({ of }) => of === share);
+  }
+
   /** There is a connection that works, as far as we know. */
-  async ready(): Promise<void> {
+  async ready(during?: AbortSignal): Promise<void> {
     if (this.#closing.aborted) throw new Detached(this.#target, 'the connection pool is closed');
     // The key is held while somebody works there; a caller who comes without a pin meets the host anew.
     if (this.#links.none && this.#working === 0) this.#links.hostKey = undefined;
+    if (during) this.#hold(during);
     if (this.#links.none) await this.#links.open();
     if (this.#working === 0) this.#rest();
     this.#warm();
@@ -156,6 +171,16 @@ export class PooledHost implements Host {
     return opening;
   }
 
+  /** Until the signal is aborted, somebody needs the connection. */
+  #hold(during: AbortSignal): void {
+    if (during.aborted || this.#holders.has(during)) return;
+    this.#holders.add(during);
+    void this.#work(async () => {
+      await new Promise((over) => during.addEventListener('abort', over, { once: true }));
+      this.#holders.delete(during);
+    });
+  }
+
   async #work<Result>(work: () => Promise<Result>): Promise<Result> {
     clearTimeout(this.#idle);
     this.#working += 1;
@@ -170,6 +195,7 @@ export class PooledHost implements Host {
   #rest(): void {
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => this.end(), this.#settings.idle).unref();
+    this.#turns.limiter.review();
   }
 
   /** Closes all connections; the next call opens one again. */

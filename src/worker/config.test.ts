@@ -37,6 +37,16 @@ it("takes server and namespace from Temporal's profiles, and the environment bef
   expect(loadConfig(env)).toMatchObject({ connection: { address: 'near:7233' }, namespace: 'moon' });
 });
 
+it('takes the site whose hosts it works on, and how much of them it may use at once', () => {
+  const limits = { FARWEAVE_RATE: '50', FARWEAVE_SESSIONS: '20', FARWEAVE_STARTS_PER_SECOND: '5' };
+  expect(loadConfig({ ...env, FARWEAVE_SITE: 'ams', ...limits })).toMatchObject({
+    site: 'ams',
+    taskQueue: 'farweave',
+    rate: 50,
+    limits: { sessions: 20, startsPerSecond: 5 },
+  });
+});
+
 it('names the variable that is wrong', () => {
   expect(() => loadConfig({ ...env, FARWEAVE_CONCURRENCY: 'many' })).toThrow('FARWEAVE_CONCURRENCY');
 });

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import * as z from 'zod';
+import type { Limits } from '../plan/plan.ts';
 import { TASK_QUEUE } from '../workflows/contract.ts';
 
 /** Where a server listens unless told otherwise. */
@@ -13,20 +14,36 @@ type Env = Readonly<Record<string, string | undefined>>;
 export interface Config {
   readonly connection: NativeConnectionOptions;
   readonly namespace: string;
+  /** That of the workflows. */
   readonly taskQueue: string;
+  /** It works on the hosts of this site only, and runs no workflows. */
+  readonly site?: string;
   /** Holds the age identity. */
   readonly state: string;
   readonly concurrency: number;
   /** Path of the socket of the ssh agent, if there is one. */
   readonly agent?: string;
+  /** Activities that begin within a second, of all workers of its queue together. */
+  readonly rate?: number;
+  /** Of its connections to hosts. */
+  readonly limits?: Limits;
   /** Secrets that the spec may name as `{ worker: NAME }`. */
   readonly entries: Readonly<Record<string, string>>;
 }
 
+const count = (most: number) => z.coerce.number().int().min(1).max(most);
+
 const Variables = z.object({
   FARWEAVE_STATE: z.string().min(1).default('.farweave'),
   FARWEAVE_TASK_QUEUE: z.string().min(1).default(TASK_QUEUE),
-  FARWEAVE_CONCURRENCY: z.coerce.number().int().min(1).max(10_000).default(100),
+  FARWEAVE_SITE: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, 'wants the name of a site')
+    .optional(),
+  FARWEAVE_CONCURRENCY: count(10_000).default(100),
+  FARWEAVE_RATE: count(10_000).optional(),
+  FARWEAVE_SESSIONS: count(10_000).optional(),
+  FARWEAVE_STARTS_PER_SECOND: count(1_000).optional(),
   FARWEAVE_WORKER_SECRETS: z.string().min(1).optional(),
   SSH_AUTH_SOCK: z.string().optional(),
 });
@@ -38,8 +55,15 @@ const Variables = z.object({
 export function loadConfig(env: Env = process.env): Config {
   const parsed = Variables.safeParse(env);
   if (!parsed.success) throw new Error(z.prettifyError(parsed.error));
-  const { FARWEAVE_STATE, FARWEAVE_TASK_QUEUE, FARWEAVE_CONCURRENCY, FARWEAVE_WORKER_SECRETS, SSH_AUTH_SOCK } =
-    parsed.data;
+  const {
+    FARWEAVE_SITE: site,
+    FARWEAVE_RATE: rate,
+    FARWEAVE_SESSIONS: sessions,
+    FARWEAVE_STARTS_PER_SECOND: startsPerSecond,
+    FARWEAVE_WORKER_SECRETS: secrets,
+    SSH_AUTH_SOCK: agent,
+    ...always
+  } = parsed.data;
   const given = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig({
     overrideEnvVars: Object.fromEntries(given),
@@ -47,12 +71,21 @@ export function loadConfig(env: Env = process.env): Config {
   return {
     connection: { ...(connectionOptions as NativeConnectionOptions), address: connectionOptions.address ?? SERVER },
     namespace,
-    taskQueue: FARWEAVE_TASK_QUEUE,
-    state: resolve(FARWEAVE_STATE),
-    concurrency: FARWEAVE_CONCURRENCY,
-    ...(SSH_AUTH_SOCK && { agent: SSH_AUTH_SOCK }),
-    entries: FARWEAVE_WORKER_SECRETS === undefined ? {} : entriesIn(FARWEAVE_WORKER_SECRETS),
+    taskQueue: always.FARWEAVE_TASK_QUEUE,
+    ...(site !== undefined && { site }),
+    state: resolve(always.FARWEAVE_STATE),
+    concurrency: always.FARWEAVE_CONCURRENCY,
+    ...(rate !== undefined && { rate }),
+    ...(agent && { agent }),
+    ...limitsOf({ sessions, startsPerSecond }),
+    entries: secrets === undefined ? {} : entriesIn(secrets),
   };
+}
+
+/** Where there are none, nothing is counted. */
+function limitsOf(given: { readonly [Key in keyof Limits]: Limits[Key] | undefined }): Pick<Config, 'limits'> {
+  const limits = Object.fromEntries(Object.entries(given).filter(([, limit]) => limit !== undefined));
+  return Object.keys(limits).length === 0 ? {} : { limits };
 }
 
 const Entries = z

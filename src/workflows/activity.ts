@@ -1,17 +1,19 @@
-import {
-  ActivityCancellationType,
-  ActivityFailure,
-  ApplicationFailure,
-  CancelledFailure,
-  isCancellation,
-  proxyActivities,
-  rootCause,
-} from '@temporalio/workflow';
-import type { FailureDetail, Recalled, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
+import { ActivityFailure, ApplicationFailure, CancelledFailure, isCancellation, rootCause } from '@temporalio/workflow';
+import type {
+  FailureDetail,
+  Recall,
+  Recalled,
+  Result,
+  Settle,
+  Survey,
+  SurveyResult,
+  Task,
+} from '../activities/contract.ts';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
 import type { Account } from './account.ts';
 import type { PlacedStage, Problem, SiteInput } from './contract.ts';
+import { onHost } from './host-queue.ts';
 import { borrowing } from './lending.ts';
 
 /** What a step is asked of. */
@@ -41,13 +43,6 @@ interface Call {
 
 /** How much longer than its steps an activity may take: to connect, to ask, and to let a state settle. */
 const MARGIN = 120_000;
-/**
- * A worker that is silent for so long is taken for dead: three beats, since one may be late where a hundred hosts share two cores.
- * To take a living one for dead costs an attempt that follows the same job, so it may be short.
- */
-const HEARTBEAT = 10_000;
-/** For the loss of workers: somebody who closes a laptop in the evening finds the rollout waiting in the morning. */
-const PATIENT = '3 days';
 /** How many fences a rollout has: those of its steps in the order of the plan, then those of their undos in reverse. */
 const FENCES = 2_000;
 
@@ -55,10 +50,10 @@ const FENCES = 2_000;
 export const fenceFrom = (started: Date) => started.getTime() * FENCES;
 
 export const surveyed = (ground: Ground, account: Account, call: Omit<Call, 'type'>, explain = false) =>
-  invoke<SurveyResult>(
-    { ...call, type: 'host.survey' },
-    { ...task(ground, account, call), ...(explain && { explain }) },
-  );
+  invoke<SurveyResult>({ ...call, type: 'host.survey' }, {
+    ...task(ground, account, call),
+    ...(explain && { explain }),
+  } satisfies Parameters<Survey>[0]);
 
 export const converged = (ground: Ground, account: Account, call: Call) =>
   invoke<readonly Result[]>(call, task(ground, account, call));
@@ -79,7 +74,7 @@ export const settled = (ground: Ground, account: Account, host: HostSpec, partin
 export const recalled = (ground: Ground, account: Account, host: HostSpec, copy: boolean) => {
   const does = copy ? 'read the copy of the cluster' : 'whose is it';
   const call = { host, type: 'host.recall', stages: [], does, id: copy ? 'copy' : 'owner' };
-  return invoke<Recalled>(call, { ...task(ground, account, call), copy });
+  return invoke<Recalled>(call, { ...task(ground, account, call), copy } satisfies Parameters<Recall>[0]);
 };
 
 function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
@@ -116,19 +111,12 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
   };
 }
 
-function invoke<R>({ host, type, stages, does, id = type }: Call, input: unknown): Promise<R> {
+type Inputs = Parameters<Survey | Settle | Recall>[0] | Task;
+
+function invoke<R>({ host, type, stages, does, id = type }: Call, input: Inputs): Promise<R> {
+  const { cluster } = input;
   const timeout = stages.reduce((sum, stage) => sum + stage.timeout, MARGIN);
-  const activities = proxyActivities<Record<string, (input: unknown) => Promise<R>>>({
-    activityId: `${host.name}/${id}`,
-    summary: clipped(`${host.name}: ${does}`, 60),
-    startToCloseTimeout: timeout,
-    scheduleToCloseTimeout: PATIENT,
-    heartbeatTimeout: HEARTBEAT,
-    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED, // or an undo would begin under a running step
-    // For lost workers only: classified failures are non-retryable. Many that are lost in a row are no reason to wait longer.
-    retry: { initialInterval: '1s', backoffCoefficient: 1 },
-  });
-  return activities[type]!(input);
+  return onHost<R>({ cluster, host, type, id, summary: clipped(`${host.name}: ${does}`, 60), timeout }, input);
 }
 
 /** Why an activity did not succeed. */

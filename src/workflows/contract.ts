@@ -11,7 +11,17 @@ export * from './cluster-contract.ts';
 export * from './controls.ts';
 export * from './drift-contract.ts';
 export * from './host-contract.ts';
-export { clusterId, driftId, lookId, recallId, rolloutId, SEARCH_ATTRIBUTES, TASK_QUEUE } from './names.ts';
+export {
+  clusterId,
+  driftId,
+  lookId,
+  presenceQueue,
+  recallId,
+  rolloutId,
+  SEARCH_ATTRIBUTES,
+  siteQueue,
+  TASK_QUEUE,
+} from './names.ts';
 export * from './news.ts';
 export * from './owner-contract.ts';
 export type { ClusterEvent, Note, Problem, Refusal } from './records.ts';

@@ -14,6 +14,7 @@ import {
   told,
 } from './contract.ts';
 import { admitAnswer, admitChange, admitSecretsOf, type Change, changeOf } from './host-admission.ts';
+import { queueOf } from './host-queue.ts';
 import { changing, type Manner, whole } from './host-turns.ts';
 import type { Memory } from './memory.ts';
 import { reasonOf } from './requests.ts';
@@ -23,11 +24,13 @@ const { 'cluster.check': check } = proxyActivities<{
   'cluster.check': CheckChange;
 }>({ startToCloseTimeout: '30 seconds', scheduleToCloseTimeout: '1 hour' });
 
-const { 'hosts.greet': greet } = proxyActivities<{ 'hosts.greet': Greet }>({
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '10 minutes',
-  retry: { maximumAttempts: 3 },
-});
+const greet: Greet = ({ host }) =>
+  proxyActivities<{ 'hosts.greet': Greet }>({
+    startToCloseTimeout: '1 minute',
+    scheduleToCloseTimeout: '10 minutes',
+    retry: { maximumAttempts: 3 },
+    ...queueOf(host),
+  })['hosts.greet']({ host });
 
 const SOMEBODY = 'somebody';
 

@@ -1,9 +1,10 @@
 import { CancellationScope, condition, proxyActivities } from '@temporalio/workflow';
 import type { AwaitHosts } from '../activities/contract.ts';
-import { HOST_KEY } from '../plan/plan.ts';
+import { HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
 import { clipped } from './activity.ts';
 import type { ClusterState } from './contract.ts';
+import { queueOf } from './host-queue.ts';
 import type { Memory } from './memory.ts';
 import { awaited } from './parked.ts';
 import { fromWorkers } from './site-input.ts';
@@ -80,16 +81,26 @@ async function pass(isOver: () => boolean, milliseconds: number | undefined): Pr
   return [];
 }
 
+/** The first that answer. Each site that has workers of its own is waited for by those. */
 function reach(memory: Memory, names: readonly string[]): Promise<readonly string[]> {
-  const { facts } = memory.state;
-  const plan = planOf(memory.state)!;
-  const hosts = plan.hosts.filter((host) => names.includes(host.name));
+  const hosts = planOf(memory.state)!.hosts.filter((host) => names.includes(host.name));
+  const parts = [...Map.groupBy(hosts, (host) => queueOf(host).taskQueue)];
+  const [first, ...others] = parts.map(([taskQueue, some]) => answering(memory, some, taskQueue));
+  return others.length === 0 ? first! : Promise.race([first!, ...others]);
+}
+
+function answering(
+  { state }: Memory,
+  hosts: readonly HostSpec[],
+  taskQueue: string | undefined,
+): Promise<readonly string[]> {
+  const { facts, sealed: all } = state;
+  const plan = planOf(state)!;
+  const names = hosts.map(({ name }) => name);
   const keys = Object.entries(facts[HOST_KEY] ?? {}).filter(([host]) => names.includes(host));
   const way = bastionsTo(hosts, plan.bastions);
   const access = new Set(accessTo(hosts, plan.bastions));
-  const sealed = Object.entries({ ...memory.state.sealed, ...fromWorkers(plan) }).filter(([secret]) =>
-    access.has(secret),
-  );
+  const sealed = Object.entries({ ...all, ...fromWorkers(plan) }).filter(([secret]) => access.has(secret));
   const activities = proxyActivities<{ 'hosts.await': AwaitHosts }>({
     // No id of its own: the next may be asked for before an attempt of this one has heard that it is not wanted.
     summary: clipped(`wait for an answer of ${names.join(', ')}`, 60),
@@ -97,6 +108,7 @@ function reach(memory: Memory, names: readonly string[]): Promise<readonly strin
     scheduleToCloseTimeout: PATIENT,
     heartbeatTimeout: HEARTBEAT,
     retry: { initialInterval: '15 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
+    ...(taskQueue !== undefined && { taskQueue }),
   });
   return activities['hosts.await']({
     hosts,

@@ -1,5 +1,9 @@
 /** Workers poll it and clients start workflows on it. */
 export const TASK_QUEUE = 'farweave';
+/** What is to be done on the hosts of a site that has workers of its own. All clusters of a server share it. */
+export const siteQueue = (base: string, site: string) => `${base}@${site}`;
+/** Where a site's workers say that they are there. */
+export const presenceQueue = (base: string, site: string) => `${siteQueue(base, site)}:present`;
 
 export const clusterId = (name: string) => `cluster:${name}`;
 export const rolloutId = (name: string, revision: number) => `rollout:${name}:${revision}`;

@@ -177,6 +177,7 @@ export class Rollouts {
       staticSummary: `${name}: revision ${revision}, ${plan.purpose}, ${plan.hosts.length} hosts`,
       staticDetails: `Signals: \`pause\`, \`resume\`, \`rollback\`, each with \`{"by": "you", "reason": "…"}\`. Plan \`${digest}\`, by ${by}.`,
       typedSearchAttributes: attributes({ cluster: name, revision, state: 'surveying' }),
+      priority: { fairnessKey: name }, // of its sites too
     } satisfies ChildWorkflowOptions & { args: Parameters<typeof rollout> };
     return startChild<typeof rollout>('rollout', options).catch(() => {
       throw refused(

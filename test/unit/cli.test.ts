@@ -33,7 +33,7 @@ describe('--help', () => {
   const controls = ['pause', 'resume', 'approve', 'retry', 'skip', 'batch', 'cancel', 'rollback'];
   const commands = ['init', 'validate', 'plan', 'apply', 'status', 'events', 'watch', 'verify', ...controls];
 
-  const others = ['revisit', 'revisions', 'hostkeys', 'secrets', 'cluster', 'dev', 'lab'];
+  const others = ['revisit', 'revisions', 'hostkeys', 'secrets', 'cluster', 'worker', 'dev', 'lab'];
 
   it.each([...commands, ...others, 'demo'])('teaches %s by examples', async (command) => {
     const { exitCode, out } = await call(command, '--help');
@@ -173,6 +173,19 @@ describe('what asks about a cluster that was never rolled out', () => {
     expect(err).toBe('Nothing is known of the cluster forum here.\nfarweave apply begins it.\n');
     expect(exitCode).toBe(1);
     expect(existsSync(state)).toBe(false);
+  });
+});
+
+it('starts no server of its own for the worker of a data center, where none is named and none has ever run', async () => {
+  expect(await call('worker', '--site', 'ams')).toEqual({
+    exitCode: 2,
+    out: '',
+    err: expect.stringContaining('--address HOST:PORT') as string,
+  });
+  expect(existsSync(join(cwd, '.local'))).toBe(false);
+  expect(await call('worker', '--sessions', '0')).toMatchObject({
+    exitCode: 2,
+    err: expect.stringContaining('Wants a whole number, 1 at least.') as string,
   });
 });
 

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pass } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { down, look, up } from '../../src/client/dev/embedded.ts';
@@ -53,6 +56,20 @@ it('brings both back after a kill -9, where they were and with what they knew', 
   const { status } = await new Client({ connection: again }).workflow.getHandle('kept').describe();
   expect(status.name).toBe('RUNNING');
   await again.close();
+});
+
+it('runs a worker for a site in the foreground until it is told to end, and says what it takes', async () => {
+  const main = join(import.meta.dirname, '../../src/client/main.ts');
+  const worker = spawn(process.execPath, [main, '--state', state, 'worker', '--site', 'ams'], { env });
+  let out = '';
+  worker.stdout.on('data', (text) => (out += text));
+  worker.stderr.resume();
+  const ended = once(worker, 'exit');
+  while (!out.includes('Opens')) await Promise.race([pass(50), ended.then(() => Promise.reject(new Error(out)))]);
+  expect(out).toContain(`takes the work on hosts of ams from farweave@ams at ${look(state).server!.address}`);
+  expect(out).toContain(readFileSync(join(state, 'recipient'), 'utf8').trim());
+  worker.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
 });
 
 it('says what runs, ends what it started, and nothing else', async () => {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, inject } from 'vitest';
 import { openVault, type Vault } from '../../src/activities/vault.ts';
 import { DIGEST_KEY, type Plan } from '../../src/plan/plan.ts';
 import { dataConverter } from '../../src/wire/compact.ts';
-import { createWorker } from '../../src/worker/create.ts';
+import { createSiteWorkers, createWorker } from '../../src/worker/create.ts';
 import { type Outcome, outcomeOf, type RolloutInput, rolloutId } from '../../src/workflows/contract.ts';
 import type { rollout } from '../../src/workflows/rollout.ts';
 import { ELSEWHERE } from './elsewhere.ts';
@@ -46,6 +46,10 @@ interface Place {
   readonly namespace?: string;
   /** Whose secrets it can open. */
   readonly vault?: Vault;
+  /** Activities at once. */
+  readonly concurrency?: number;
+  /** Activities that begin within a second. */
+  readonly rate?: number;
 }
 
 /** Runs a worker while `act` lasts. */
@@ -53,7 +57,7 @@ export async function withWorker<T>(
   machines: Pick<Machines, 'connect'>,
   act: (taskQueue: string) => Promise<T>,
   taskQueue: string = randomUUID(),
-  { roles = toys, namespace = 'default', vault: own = vault }: Place = {},
+  { roles = toys, namespace = 'default', vault: own = vault, ...more }: Place = {},
 ): Promise<T> {
   const worker = await createWorker({
     connection: native,
@@ -63,8 +67,34 @@ export async function withWorker<T>(
     roles,
     namespace,
     vault: own,
+    ...more,
   });
   return worker.runUntil(() => act(taskQueue));
+}
+
+/** Runs a site's own worker while `act` lasts, as well as the one for the task queue. */
+export async function withSiteWorker<T>(
+  site: string,
+  machines: Pick<Machines, 'connect'>,
+  act: () => Promise<T>,
+  taskQueue: string,
+  more: Pick<Place, 'concurrency' | 'rate'> = {},
+): Promise<T> {
+  const { connect } = machines;
+  const workers = await createSiteWorkers({
+    connection: native,
+    site,
+    taskQueue,
+    connect,
+    roles: toys,
+    vault,
+    ...more,
+  });
+  const [run] = workers.map((worker) => (rest: () => Promise<T>) => worker.runUntil(rest));
+  return workers.slice(1).reduce(
+    (rest, worker) => () => worker.runUntil(rest),
+    () => run!(act),
+  )();
 }
 
 export async function sealed(): Promise<Record<string, string>> {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
+import { fairTurns } from '../../src/client/dev/server.ts';
 import { findTemporal } from '../../src/client/dev/temporal-cli.ts';
 import { bundleWorkflows } from '../../src/worker/bundle.ts';
 import { registerSearchAttributes } from '../../src/worker/search-attributes.ts';
@@ -32,6 +33,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
         // biome-ignore format: flags with their values
         extraArgs: [
           '--log-level', 'error', '--namespace', ELSEWHERE, '--http-port', String(http),
+          ...fairTurns,
           '--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=150',
         ],
       },

@@ -21,6 +21,7 @@ import { type Begun, apply as begin, type Draft, draft, status, withdraw } from 
 import { workflowLink } from '../links.ts';
 import { draftLines } from '../report.ts';
 import { turnOf } from '../turn.ts';
+import { warnOfUnattended } from '../unattended.ts';
 import { waiting } from '../waiting.ts';
 
 interface Options {
@@ -76,6 +77,7 @@ export async function applyCluster(at: At, options: Options): Promise<number> {
     refuseMissing(cluster, state, at);
     const made = draft(cluster, state);
     if (options.plan) holdTo(options.plan, made, at);
+    await warnOfUnattended(at, farweave, made.plan);
     // A repair carries out the same plan, and gives way to somebody who wants it applied.
     const underWay = state?.rollout?.digest === made.digest && !state.rollout.repair;
     if (options.attach && state?.rollout && !underWay)

@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import type { Command } from 'commander';
 import { type At, type Run, stateOf, teach, writeJson } from '../command.ts';
 import { down, look, up } from '../dev/embedded.ts';
 import { lastLines } from '../dev/server.ts';
-import { workerEnv, workerProgram } from '../dev/worker.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { table } from '../format.ts';
 import { waiting } from '../waiting.ts';
@@ -22,7 +19,6 @@ export function addDev(program: Command, run: Run): void {
     ['farweave dev up', 'start both, print where they are'],
     ['farweave dev status', 'what runs, and where its logs are'],
     ['farweave dev logs worker', 'the end of a log'],
-    ['farweave dev worker', 'one more worker, in the foreground'],
     ['farweave dev down', 'end both; the data stays'],
   ]);
   dev.command('up').summary('start server and worker').description('Starts what does not run yet.').action(run(devUp));
@@ -43,13 +39,6 @@ export function addDev(program: Command, run: Run): void {
     .argument('[which]', 'server or worker', 'worker')
     .option('-n, --lines <number>', 'how many lines', '50')
     .action(run(devLogs));
-  dev
-    .command('worker')
-    .summary('one more worker, in the foreground')
-    .description(
-      'Runs a worker until Ctrl-C, for the embedded server or the one that --address or the environment names.',
-    )
-    .action(run(devWorker));
 }
 
 async function devUp(at: At): Promise<number> {
@@ -97,19 +86,4 @@ async function devLogs(at: At, which: string, { lines }: { readonly lines: strin
   if (!/^\d{1,6}$/.test(lines)) throw new Failure(`--lines wants a number, not ${lines}.`, { exitCode: EXIT.badInput });
   at.io.out.write(`${lastLines(log[which], Number(lines)).join('\n')}\n`);
   return EXIT.ok;
-}
-
-async function devWorker(at: At): Promise<number> {
-  const { io, global } = at;
-  const state = stateOf(at);
-  const named = global.address ?? io.env['TEMPORAL_ADDRESS'];
-  const address = named ?? (await waiting(io, 'Starting', (progress) => up(state, { env: io.env, progress }))).address;
-  const namespace = global.namespace ?? io.env['TEMPORAL_NAMESPACE'] ?? 'default';
-  const env = { ...io.env, ...workerEnv(state, { address, namespace }, io.env) };
-  const worker = spawn(process.execPath, [workerProgram], { env, stdio: 'inherit' });
-  // Ctrl-C reaches the worker by itself; this program waits for it.
-  const restore = io.onInterrupt(() => {});
-  const [code] = await once(worker, 'exit');
-  restore();
-  return typeof code === 'number' ? code : EXIT.failed;
 }

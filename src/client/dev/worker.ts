@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Connection } from '@temporalio/client';
+import type { Connection, ConnectionLike } from '@temporalio/client';
 import { TASK_QUEUE } from '../../workflows/contract.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { isAlive, type Process, startDetached } from './process.ts';
@@ -31,7 +31,13 @@ export function codeDigest(): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-const OURS = ['FARWEAVE_WORKER_SECRETS', 'FARWEAVE_CONCURRENCY'];
+const OURS = [
+  'FARWEAVE_WORKER_SECRETS',
+  'FARWEAVE_CONCURRENCY',
+  'FARWEAVE_RATE',
+  'FARWEAVE_SESSIONS',
+  'FARWEAVE_STARTS_PER_SECOND',
+];
 
 /** What a worker finds in its environment. */
 export function workerEnv(state: string, server: { address: string; namespace: string }, env: Env): Env {
@@ -71,19 +77,20 @@ export async function startWorker(
 
 /** Whether any worker has asked for work since a moment, in milliseconds since 1970. */
 export async function isPolled(
-  connection: Connection,
+  connection: Pick<ConnectionLike, 'withDeadline' | 'workflowService'>,
   { namespace, taskQueue }: { readonly namespace: string; readonly taskQueue: string },
   since: number,
+  work: keyof typeof TASK_QUEUE_TYPES = 'workflows',
 ): Promise<boolean> {
   const { pollers } = await connection.withDeadline(Date.now() + 5_000, () =>
     connection.workflowService.describeTaskQueue({
       namespace,
       taskQueue: { name: taskQueue },
-      taskQueueType: WORKFLOW_TASKS,
+      taskQueueType: TASK_QUEUE_TYPES[work],
     }),
   );
   return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1_000 + 999 >= since);
 }
 
-/** `TASK_QUEUE_TYPE_WORKFLOW` of Temporal's API. */
-const WORKFLOW_TASKS = 1;
+/** `temporal.api.enums.v1.TaskQueueType`. */
+const TASK_QUEUE_TYPES = { workflows: 1, activities: 2 } as const;
