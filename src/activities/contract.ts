@@ -1,9 +1,10 @@
-import type { Packed } from '../plan/pack.ts';
-import type { Bastions, Facts, HostSpec, Json, Knowledge, Plan, Window } from '../plan/plan.ts';
+import type { Bastions, Facts, HostSpec, Json, Window } from '../plan/plan.ts';
 import type { Opening } from '../plan/window.ts';
-import type { HostChange } from '../spec/change.ts';
-import type { Kept } from '../spec/kept.ts';
 import type { Copy } from '../ssh/marker.ts';
+import type { Refused } from './failure-contract.ts';
+
+export type { Changing, CheckChange, PlanChange, Replanned } from './change-contract.ts';
+export type { FailureDetail, FailureType, Refused } from './failure-contract.ts';
 
 /** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
 export type Sealed = Readonly<Record<string, string>>;
@@ -123,6 +124,14 @@ export interface Recalled {
 
 /** Reads what rollouts have left of their cluster on a host. */
 export type Recall = (task: Task & { readonly copy?: boolean }) => Promise<Recalled>;
+/** Several hosts of a site with the same steps. */
+type Together<Of extends { readonly host: HostSpec }> = Omit<Of, 'host'> & { readonly hosts: readonly HostSpec[] };
+/** Gives the failure of a host in place of what was found there. */
+export type SurveyTogether = (
+  task: Together<Task>,
+) => Promise<readonly (SurveyResult | { readonly failed: Refused })[]>;
+export type SettleTogether = (task: Together<Parameters<Settle>[0]>) => Promise<void>;
+
 export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
 
 /** Makes the secrets that are missing, sealed at once. Fails with InvalidArguments where it cannot open what it is to `open`. */
@@ -137,41 +146,6 @@ export type Reseal = (asked: { readonly sealed: Sealed }) => Promise<{
   readonly sealed: Sealed;
   readonly lost: readonly string[];
 }>;
-
-/** What a cluster is to be after a change of its hosts. */
-export interface Replanned extends Planned {
-  readonly wanted: Kept;
-  /** What was wanted before, where hosts leave. */
-  readonly former?: Kept;
-  /** A host that leaves under another name, since its own is taken by another machine. */
-  readonly renamed?: { readonly from: string; readonly to: string };
-  readonly knowledge: Knowledge;
-  /** How the cluster is once all have left. */
-  readonly after?: Planned;
-}
-
-interface Planned {
-  readonly plan: Packed<{ readonly plan: Plan }>['plan'];
-  readonly digest: string;
-}
-
-export interface Changing {
-  readonly wanted: Kept;
-  /** What hosts are still leaving. */
-  readonly former?: Kept;
-  /** One after another. */
-  readonly changes: readonly HostChange[];
-  readonly knowledge: Knowledge;
-  readonly forced?: boolean;
-  /** Data of hosts that leave is erased. */
-  readonly data?: boolean;
-}
-
-/** Makes the plan for a cluster whose hosts change. Touches no host. Fails with InvalidArguments, which says all that is wrong. */
-export type PlanChange = (asked: Changing) => Promise<Replanned>;
-
-/** The same as a question: gives the hosts that the last of the changes brings. */
-export type CheckChange = (asked: Changing) => Promise<readonly HostSpec[]>;
 
 /** The key that a machine shows to whoever connects. Nothing is sent to it; to bastions on the way their login is. */
 export type Greet = (asked: {
@@ -207,37 +181,3 @@ export type AskWorkflow = (asked: {
   readonly query: string;
   readonly args: readonly Json[];
 }) => Promise<unknown>;
-
-/** What the reader of a failure can do about it. */
-export type FailureType =
-  | 'Unreachable'
-  | 'AuthenticationFailed'
-  | 'HostKeyChanged'
-  | 'BastionKeyChanged'
-  | 'PackageManagerLocked'
-  | 'CommandFailed'
-  | 'NotConverged'
-  | 'NoSpace'
-  | 'StateUnknown'
-  | 'GateClosed'
-  | 'UnknownOperation'
-  | 'InvalidArguments'
-  | 'Superseded'
-  | 'Owned'
-  | 'Unexpected';
-
-/** First detail of every classified failure. */
-export interface FailureDetail {
-  /** Results of the steps before the one that failed. */
-  readonly results: readonly Result[];
-  /** How many steps after the one that failed may have begun as well, since they were in one job. Missing: none. */
-  readonly begun?: number;
-  /** The last 40 lines of the remote log, control characters escaped. */
-  readonly log?: string;
-  /** What to do about it. */
-  readonly hint?: string;
-  /** The key that the host showed in place of the one that is known of it. */
-  readonly shownKey?: string;
-  /** What ran on the host has ended for good: another attempt needs a raised generation, or it would be shown this end again. */
-  readonly ended?: true;
-}

@@ -19,7 +19,9 @@ import type {
   Recall,
   Reseal,
   Settle,
+  SettleTogether,
   Survey,
+  SurveyTogether,
 } from './contract.ts';
 import { failure } from './failures.ts';
 import { createGreet } from './greet.ts';
@@ -28,6 +30,7 @@ import { createPerformer } from './performer.ts';
 import { createPlanChange } from './plan-change.ts';
 import { createRecall } from './recall.ts';
 import { createGenerate, createReseal, createSecrets } from './secrets.ts';
+import { together } from './together.ts';
 import type { Vault } from './vault.ts';
 import { askWindows } from './windows.ts';
 
@@ -39,7 +42,7 @@ export interface Dependencies {
   readonly entries?: Readonly<Record<string, string>>;
 }
 
-type HostActivity = Activity | Survey | Settle | Recall | AwaitHosts | Greet;
+type HostActivity = Activity | Survey | SurveyTogether | Settle | SettleTogether | Recall | AwaitHosts | Greet;
 type ClusterActivity = GenerateSecrets | Reseal | AskWindows | AskWorkflow | PlanChange | CheckChange | Present;
 
 const present: Present = () => Promise.resolve();
@@ -57,6 +60,7 @@ export function createActivities({
   const tools = { connect, open: createSecrets(vault, entries), heard: new Heard() };
   const perform = createPerformer(tools, operations);
   const borrowing = createBorrow();
+  const several = together(perform);
   const [converge, undo] = [borrowing(perform.converge), borrowing(perform.undo)];
   const changes = createPlanChange(roles);
   const own = [...operations.keys()].flatMap((name) => [
@@ -72,6 +76,8 @@ export function createActivities({
     'host.converge': converge,
     'host.gate': borrowing(perform.gate),
     'host.settle': perform.settle,
+    'hosts.survey': borrowing(several.survey),
+    'hosts.settle': several.settle,
     'host.recall': createRecall(tools),
     'hosts.await': createAwait(tools),
     'hosts.greet': createGreet(tools),

@@ -42,7 +42,7 @@ interface Call {
 }
 
 /** How much longer than its steps an activity may take: to connect, to ask, and to let a state settle. */
-const MARGIN = 120_000;
+export const MARGIN = 120_000;
 /** How many fences a rollout has: those of its steps in the order of the plan, then those of their undos in reverse. */
 const FENCES = 2_000;
 
@@ -63,13 +63,21 @@ export const undone = (ground: Ground, account: Account, call: Omit<Call, 'type'
   return invoke<readonly Result[]>({ ...call, type }, task(ground, account, call, true));
 };
 
-export const settled = (ground: Ground, account: Account, host: HostSpec, parting: Parting = {}) => {
-  const call = { host, type: 'host.settle', stages: [], does: 'forget the receipts' };
+/** What a survey is told of a host, where it has several. */
+export const surveying = (ground: Ground, account: Account, call: Pick<Call, 'host' | 'stages'>): Task =>
+  task(ground, account, call);
+
+export const settled = (ground: Ground, account: Account, host: HostSpec, parting: Parting = {}) =>
+  invoke<void>(
+    { host, type: 'host.settle', stages: [], does: 'forget the receipts' },
+    settling(ground, account, host, parting),
+  );
+
+export function settling(ground: Ground, account: Account, host: HostSpec, parting: Parting): Parameters<Settle>[0] {
   const { rollout, fence } = ground;
   const over = fence + FENCES; // where a rollout begins that starts a millisecond later
-  const input = { ...task(ground, account, call), rollout, over, ...parting } satisfies Parameters<Settle>[0];
-  return invoke<void>(call, input);
-};
+  return { ...task(ground, account, { host, stages: [] }), rollout, over, ...parting };
+}
 
 export const recalled = (ground: Ground, account: Account, host: HostSpec, copy: boolean) => {
   const does = copy ? 'read the copy of the cluster' : 'whose is it';
@@ -77,7 +85,7 @@ export const recalled = (ground: Ground, account: Account, host: HostSpec, copy:
   return invoke<Recalled>(call, { ...task(ground, account, call), copy } satisfies Parameters<Recall>[0]);
 };
 
-function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'type'>, undo = false): Task {
+function task(ground: Ground, account: Account, { host, stages }: Pick<Call, 'host' | 'stages'>, undo = false): Task {
   const { cluster, revision, rollout, fence, sealed, owner, bastions } = ground;
   // A check of all together must hold without those that are parked: to it, their facts are empty.
   const isCheck = stages.length > 0 && stages.every((stage) => stage.kind === 'check');

@@ -26,6 +26,7 @@ import { blank, factsOf } from './ledger.ts';
 import { attributes, detail } from './report.ts';
 import { Sites } from './sites.ts';
 import { patiently } from './survey.ts';
+import { looks } from './together.ts';
 
 const { 'workflow.ask': ask } = proxyActivities<{ 'workflow.ask': AskWorkflow }>({
   summary: 'ask the cluster what it is measured by',
@@ -105,18 +106,18 @@ export async function driftPart({ cluster, digest, hosts }: PartInput): Promise<
   const input = whole.input(whole.stages().filter((stage) => stage.afterChange !== true));
   const needed = new Set(plan.stages.flatMap((stage) => stage.needs));
   const settled = new Set<string>();
+  const asked = plan.hosts.filter(({ name }) => hosts.includes(name));
+  const first = looks(input, account, asked, input.stages);
   const found = await Promise.all(
-    plan.hosts
-      .filter(({ name }) => hosts.includes(name))
-      .map(async (host) => {
-        const stages = input.stages.filter((stage) => stage.hosts.includes(host.name));
-        try {
-          const { findings } = await patiently(input, account, host, stages);
-          return foundOn(host.name, stages, findings, { facts, needed, settled });
-        } catch (error) {
-          return [unanswered({ host: host.name, ...failureOf(error, `look at ${host.name}`) })];
-        }
-      }),
+    asked.map(async (host) => {
+      const stages = input.stages.filter((stage) => stage.hosts.includes(host.name));
+      try {
+        const { findings } = await patiently(input, account, { host, stages }, first.get(host.name));
+        return foundOn(host.name, stages, findings, { facts, needed, settled });
+      } catch (error) {
+        return [unanswered({ host: host.name, ...failureOf(error, `look at ${host.name}`) })];
+      }
+    }),
   );
   return { found: found.flat(), settled: [...settled] };
 }

@@ -16,6 +16,8 @@ import { presenceQueue, siteQueue } from './names.ts';
 interface HostActivity {
   readonly cluster: string;
   readonly host: HostSpec;
+  /** Where it is for others too: how they are called together. */
+  readonly who?: string;
   readonly type: string;
   /** Behind `host/` in the activity's id. */
   readonly id: string;
@@ -65,12 +67,12 @@ async function atSite<R>(what: HostActivity, input: unknown): Promise<R> {
 }
 
 function scheduled<R>(
-  { cluster, host, type, id, summary, timeout }: HostActivity,
+  { cluster, host, who = host.name, type, id, summary, timeout }: HostActivity,
   input: unknown,
   more: Pick<ActivityOptions, 'taskQueue' | 'scheduleToStartTimeout'> = {},
 ): Promise<R> {
   const activities = proxyActivities<Record<string, (input: unknown) => Promise<R>>>({
-    activityId: `${host.name}/${id}`,
+    activityId: `${who}/${id}`,
     summary,
     startToCloseTimeout: timeout,
     scheduleToCloseTimeout: PATIENT,

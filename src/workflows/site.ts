@@ -1,6 +1,6 @@
 import { setHandler } from '@temporalio/workflow';
 import { Account } from './account.ts';
-import { type Parting, settled } from './activity.ts';
+import type { Parting } from './activity.ts';
 import {
   haltSignal,
   type Ledger,
@@ -16,6 +16,7 @@ import { Hosts } from './hosts.ts';
 import { factsOf } from './ledger.ts';
 import { upsert } from './report.ts';
 import { survey as surveyHosts } from './survey.ts';
+import { letGo } from './together.ts';
 import { takeBack } from './undo.ts';
 
 /** One segment on the hosts of one site. Always returns: what to make of a failure is the rollout's to decide. */
@@ -49,7 +50,7 @@ export async function undoing(input: SiteInput & { readonly gone: readonly strin
 /** A rollout lets go of the hosts of one site. What cannot be reached keeps what it has; it does no harm. */
 export async function parting(input: SiteInput & { readonly parting: Parting }): Promise<void> {
   const account = new Account(input.ledger);
-  await Promise.all(input.hosts.map((host) => settled(input, account, host, input.parting).catch(() => {})));
+  await letGo(input, account, input.hosts, input.parting);
   upsert({ state: 'done' });
 }
 

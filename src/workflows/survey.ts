@@ -4,17 +4,19 @@ import { BASTION_KEY, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import { type Failed, failureOf, surveyed } from './activity.ts';
 import type { SiteInput } from './contract.ts';
+import { type Look, looks } from './together.ts';
 
 /** One look at every host: what is settled already, and what it publishes. Nothing is changed, so a failure of one does not keep the others from being asked. */
 export async function survey(input: SiteInput, account: Account): Promise<void> {
   const there = input.hosts.filter(({ name }) => !account.parked.has(name));
-  await Promise.all(there.map((host) => look(input, account, host)));
+  const first = looks(input, account, there, input.stages);
+  await Promise.all(there.map((host) => look(input, account, host, first.get(host.name))));
 }
 
-async function look(input: SiteInput, account: Account, host: HostSpec): Promise<void> {
+async function look(input: SiteInput, account: Account, host: HostSpec, first: Look | undefined): Promise<void> {
   const stages = input.stages.filter((stage) => stage.hosts.includes(host.name));
   try {
-    const { hostKey, bastionKeys = {}, findings } = await patiently(input, account, host, stages);
+    const { hostKey, bastionKeys = {}, findings } = await patiently(input, account, { host, stages }, first);
     account.publish(host.name, { [HOST_KEY]: hostKey });
     for (const [bastion, key] of Object.entries(bastionKeys)) account.publish(bastion, { [BASTION_KEY]: key });
     for (const [n, stage] of stages.entries()) {
@@ -40,17 +42,18 @@ async function look(input: SiteInput, account: Account, host: HostSpec): Promise
 export async function patiently(
   input: SiteInput,
   account: Account,
-  host: HostSpec,
-  stages: SiteInput['stages'],
+  asked: Pick<SiteInput, 'stages'> & { readonly host: HostSpec },
+  first?: Look,
 ): Promise<SurveyResult> {
-  const call = { host, stages, does: 'survey', id: 'survey' };
+  const { host } = asked;
+  const again: Look = () => surveyed(input, account, { ...asked, does: 'survey', id: 'survey' });
   try {
-    return await surveyed(input, account, call);
+    return await (first ?? again)();
   } catch (error) {
     const { type, cancelled }: Failed = failureOf(error, host.name);
     const [wait] = input.patience[type] ?? [];
     if (wait === undefined || cancelled) throw error;
     await condition(() => account.halted, wait, { summary: `${host.name}: survey again after ${type}` });
-    return surveyed(input, account, call);
+    return again();
   }
 }

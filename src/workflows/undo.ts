@@ -9,6 +9,7 @@ import { keepersOf } from './copy.ts';
 import { serves, silentAmong, type Watched, watchedBack } from './guards.ts';
 import { Patience } from './patience.ts';
 import type { Sites } from './sites.ts';
+import { letGo } from './together.ts';
 
 /**
  * Takes back what was changed, stage by stage in reverse, in the order of the stage and under the gates of the way forward.
@@ -63,7 +64,15 @@ export async function settle(
   const isWide = visited.length > MANY && patched('settled-by-site');
   const here = isWide ? visited.filter((host) => keepers.has(host)) : visited;
   await Promise.all([
-    ...here.map((host) => settled(input, account, host, leave(host)).catch(() => {})),
+    letGo(
+      input,
+      account,
+      here.filter((host) => !keepers.has(host)),
+      parting,
+    ),
+    ...here
+      .filter((host) => keepers.has(host))
+      .map((host) => settled(input, account, host, leave(host)).catch(() => {})),
     ...(isWide
       ? [
           letGoApart(
