@@ -1,4 +1,5 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { expect, it } from 'vitest';
 import type { HostSpec } from '../plan/plan.ts';
 import type { SurveyResult } from './contract.ts';
@@ -16,6 +17,7 @@ const hosts = (count: number): readonly HostSpec[] =>
     labels: {},
     access: {},
   }));
+const quiet = () => new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 const task = { cluster: 'c', revision: 1, fence: 1, facts: {}, sealed: {}, steps: [] };
 const found = (host: HostSpec): SurveyResult => ({ hostKey: host.name, findings: [] });
 
@@ -27,7 +29,7 @@ it('tells of each host what was found there, or why nothing was', async () => {
     },
     settle: async () => {},
   });
-  expect(await new MockActivityEnvironment().run(survey, { ...task, hosts: hosts(3) })).toEqual([
+  expect(await quiet().run(survey, { ...task, hosts: hosts(3) })).toEqual([
     found(hosts(3)[0]!),
     {
       failed: {
@@ -49,7 +51,7 @@ it('lets go of all hosts, whatever becomes of one', async () => {
       gone.push(host.name);
     },
   });
-  await new MockActivityEnvironment().run(settle, { ...task, rollout: 'r', hosts: hosts(3) });
+  await quiet().run(settle, { ...task, rollout: 'r', hosts: hosts(3) });
   expect(gone).toEqual(['vm1', 'vm2']);
 });
 
@@ -60,7 +62,7 @@ it('is tried again as a whole where the worker has to let go', async () => {
     },
     settle: async () => {},
   });
-  await expect(new MockActivityEnvironment().run(survey, { ...task, hosts: hosts(2) })).rejects.toThrow('shuts down');
+  await expect(quiet().run(survey, { ...task, hosts: hosts(2) })).rejects.toThrow('shuts down');
 });
 
 it('visits no more than a hundred hosts at a time, whatever the number of activities', async () => {
@@ -75,7 +77,7 @@ it('visits no more than a hundred hosts at a time, whatever the number of activi
     },
     settle: async () => {},
   });
-  const all = Array.from({ length: 3 }, () => new MockActivityEnvironment().run(survey, { ...task, hosts: hosts(50) }));
+  const all = Array.from({ length: 3 }, () => quiet().run(survey, { ...task, hosts: hosts(50) }));
   expect((await Promise.all(all)).flat()).toHaveLength(150);
   expect(most).toBe(100);
 });
