@@ -143,7 +143,17 @@ async function takeBack(visit: Visit, step: Step, state: State): Promise<boolean
   const { last } = trace;
   if (last && last.end === undefined) await visit.follow(last.job, [step]).then(() => {}, unlessStopped(visit));
   const back = operation.undo === 'restore' ? [receipts.restore(step.receipt)] : [];
-  await visit.run(step, 'undo', script(...back, sh`( ${undo} )`, receipts.drop(step.receipt)));
+  await visit.run(
+    step,
+    'undo',
+    script(
+      ...back,
+      sh`(
+${undo}
+)`,
+      receipts.drop(step.receipt),
+    ),
+  );
   return true;
 }
 

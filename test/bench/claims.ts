@@ -62,6 +62,11 @@ export const claims: readonly Claim[] = [
     of: e('farweave', 'changes', 100),
     over: e('bare ssh2', 'changes in one exec', 100),
   },
+  {
+    says: 'ten changes on 300 hosts behind a bastion a site, over the same hosts reached directly',
+    of: named('g')('farweave', 'changes, through bastions', 300),
+    over: named('g')('farweave', 'changes, directly', 300),
+  },
   ...['changes', 'checks'].flatMap((work) =>
     [2, 4].map(
       (workers): Claim => ({

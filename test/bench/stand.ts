@@ -11,6 +11,8 @@ import { connect, type Farweave } from '../../src/client/index.ts';
 /** Temporal's development server and workers as `farweave dev` runs them, each a process of its own. */
 export interface Stand {
   readonly farweave: Farweave;
+  /** Where the Web UI shows what is rolled out. */
+  readonly ui: string;
   /** The process id of the server. */
   readonly server: number;
   /** Process ids of the workers that run. */
@@ -63,6 +65,7 @@ export async function openStand(folder: string, say: (line: string) => void, pro
   const farweave = await connect({ address, state: folder });
   return {
     farweave,
+    ui: `http://127.0.0.1:${server.uiPort}`,
     server: server.pid,
     get workers() {
       return workers.flatMap(({ pid }) => pid ?? []);

@@ -30,19 +30,28 @@ export interface Shape {
   readonly key: string;
   /** How many data centers the hosts are spread over. Default: 1. */
   readonly sites?: number;
+  /** A bastion for each of the data centers. Default: hosts are reached directly. */
+  readonly gates?: readonly Place[];
   /** Names of hosts on which the last step fails for good. */
   readonly failing?: readonly string[];
 }
 
 /** A cluster.yaml of these hosts, with a script for each step. */
-export function clusterFile({ name, hosts, steps, key, sites = 1, failing = [] }: Shape): string {
+export function clusterFile({ name, hosts, steps, key, sites = 1, gates = [], failing = [] }: Shape): string {
   const siteOf = (n: number) => `dc${n % sites}`;
   const broken = failing.map((host) => `[ "$FARWEAVE_HOST" != ${host} ]`);
   return stringify({
     apiVersion: 'farweave.dev/v1',
     kind: 'Cluster',
     metadata: { name },
-    sites: Object.fromEntries(Array.from({ length: sites }, (_, n) => [siteOf(n), {}])),
+    sites: Object.fromEntries(
+      Array.from({ length: sites }, (_, n) => [siteOf(n), gates[n] ? { via: gates[n].name } : {}]),
+    ),
+    ...(gates.length > 0 && {
+      bastions: Object.fromEntries(
+        gates.map(({ name: gate, address, port }) => [gate, { address, port, privateKey: { file: key } }]),
+      ),
+    }),
     access: { user: 'root', port: hosts[0]?.port, privateKey: { file: key } },
     hosts: hosts.map(({ name: host, address, port }, n) => {
       return { name: host, site: siteOf(n), address, ...(port !== hosts[0]?.port && { port }) };
