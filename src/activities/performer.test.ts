@@ -169,7 +169,7 @@ it('forgets the jobs of a settled rollout only where it is told a fence that kee
   };
   expect(await activity({})).not.toContain('fence.lock');
   expect(await activity({ over: 4_000 })).toMatch(
-    /cd \/var\/lib\/farweave [\s\S]*-gt[\s\S]*echo 4000[\s\S]*cd jobs[\s\S]*rm -rf \$job/,
+    /cd \/var\/lib\/farweave [\s\S]*-gt[\s\S]*echo 4000[\s\S]*cd jobs[\s\S]*rm -rf "\$job"/,
   );
 });
 

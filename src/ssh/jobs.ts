@@ -16,8 +16,10 @@ if [ ${fence} -gt "$seen" ]; then
 fi
 exec 5>&-
 cd jobs 2>/dev/null || exit 0
-for job in $(grep -lsxF -e ${rollout} */rollout | cut -d/ -f1); do
-  flock -n $job/mutex flock -n $job/lock rm -rf $job
+for job in *; do
+  whose=
+  [ ! -s "$job/rollout" ] || read -r whose <"$job/rollout"
+  [ "$whose" != ${rollout} ] || flock -n "$job/mutex" flock -n "$job/lock" rm -rf "$job"
 done
 :`;
 }

@@ -109,11 +109,11 @@ exec 6>&- 8<lock 7<log
 say "$how"
 if [ "$op" = cancel ] && ! flock -n -s 8; then kill -USR1 "$(cat pid)"; fi
 [ "$from" = 0 ] || tail -c "+$((from + 1))" <&7 # from here on the descriptor's own offset is the place: exact, no counting
-n=0
-until flock -s -w 0.5 8; do                   # sleeps, yet wakes at once when the job ends
+n=0 pause=0.5
+until flock -s -w $pause 8; do                # sleeps, yet wakes at once when the job ends
   cat <&7 || exit 1
   n=$((n + 1))
-  [ $((n % 4)) -ne 0 ] || say alive || exit 1 # who follows for nobody dies of it
+  [ $n -lt 4 ] || { say alive && pause=2; } || exit 1 # who follows for nobody dies of it
 done
 cat <&7
 read -r end <status
