@@ -138,6 +138,19 @@ describe('a pool', () => {
     await expect(host.ask(hello, {})).rejects.toMatchObject({ code: 'Unreachable' });
   });
 
+  test('closes at once what nobody uses where enough others rest', async () => {
+    const [one, other] = [await server(), await server()];
+    const { connect } = pool({ resting: 1 });
+    const over = [new AbortController(), new AbortController()];
+    for (const [n, { target }] of [one, other].entries()) {
+      const host = await connect({ ...target, name: `vm${n}` }, over[n]!.signal);
+      expect(await host.ask(hello, {})).toEqual(answered);
+    }
+    for (const each of over) each.abort();
+    await expect.poll(() => [one.open, other.open]).toEqual([1, 0]);
+    expect(await (await connect({ ...other.target, name: 'vm1' })).ask(hello, {})).toEqual(answered);
+  });
+
   test('closes what nobody uses, and opens it again when somebody does', async () => {
     const it = await server();
     const host = await pool({ idle: 100 }).connect(it.target);

@@ -17,6 +17,7 @@ const DEFAULTS = {
   opening: 30_000,
   keepalive: 5_000,
   idle: 300_000,
+  resting: 250,
   channels: 8, // sshd's MaxSessions is 10 unless told
   links: 4,
   wait: 10_000,
@@ -41,6 +42,7 @@ export function createPool({ limits, ...options }: PoolOptions = {}): Pool {
   const settings = { ...DEFAULTS, ...options };
   const closing = new AbortController();
   const hosts = new Map<string, PooledHost>();
+  const resting = new Set<unknown>();
   const limiter = new Limiter((share) => [...hosts.values()].find((host) => host.isSpareOf(share))?.end());
   const bastions = new Bastions(settings, closing.signal, limiter);
   /** One that was met without pins, and has shown what is wanted by now: the same connections are held to that. */
@@ -56,7 +58,7 @@ export function createPool({ limits, ...options }: PoolOptions = {}): Pool {
     connect: async (target, during) => {
       const key = keyOfTarget(target);
       const shares = [...(target.shares ?? []), ...(limits ? [{ of: 'this worker', ...limits }] : [])];
-      const way = { bastions, turns: { limiter, shares } };
+      const way = { bastions, turns: { limiter, shares }, resting };
       const host = hosts.get(key) ?? met(target) ?? new PooledHost(target, settings, closing.signal, way);
       hosts.set(key, host);
       try {

@@ -12,6 +12,8 @@ import { type RootShell, unlessAborted } from './root-shell.ts';
 export interface HostOptions extends LinksOptions, JobOptions {
   /** Milliseconds without work, until the connections are closed. */
   readonly idle: number;
+  /** Machines with connections that nobody needs at the moment. Those of others are closed at once: each takes memory. */
+  readonly resting: number;
 }
 
 /** One machine under one set of credentials. */
@@ -32,19 +34,21 @@ export class PooledHost implements Host {
   /** Signals of those who hold the connection between what they ask. */
   readonly #holders = new Set<AbortSignal>();
   readonly #turns: Turns;
+  readonly #resting: Set<unknown>;
   #idle: NodeJS.Timeout | undefined;
 
   constructor(
     target: Target,
     settings: HostOptions,
     closing: AbortSignal,
-    { bastions, turns }: { readonly bastions: Bastions; readonly turns: Turns },
+    { bastions, turns, resting }: { readonly bastions: Bastions; readonly turns: Turns; readonly resting: Set<unknown> },
   ) {
     this.#target = target;
     this.#settings = settings;
     this.#closing = closing;
     this.#bastions = bastions;
     this.#turns = turns;
+    this.#resting = resting;
     const dial = target.via && (() => bastions.dial(this.#target, this.#target.via!));
     this.#links = new Links(target, settings, closing, { turns, dial });
   }
@@ -182,7 +186,7 @@ export class PooledHost implements Host {
   }
 
   async #work<Result>(work: () => Promise<Result>): Promise<Result> {
-    clearTimeout(this.#idle);
+    this.#wake();
     this.#working += 1;
     try {
       return await work();
@@ -193,14 +197,21 @@ export class PooledHost implements Host {
   }
 
   #rest(): void {
-    clearTimeout(this.#idle);
+    this.#wake();
+    if (this.#resting.size >= this.#settings.resting) return this.end();
+    this.#resting.add(this);
     this.#idle = setTimeout(() => this.end(), this.#settings.idle).unref();
     this.#turns.limiter.review();
   }
 
+  #wake(): void {
+    clearTimeout(this.#idle);
+    this.#resting.delete(this);
+  }
+
   /** Closes all connections; the next call opens one again. */
   end(): void {
-    clearTimeout(this.#idle);
+    this.#wake();
     this.#spare = undefined;
     this.#kept = [];
     this.#links.end();
