@@ -5,6 +5,7 @@ import { HostKeyChanged } from '../ssh/errors.ts';
 import type { AwaitHosts } from './contract.ts';
 import { cancelled, handedOver } from './failures.ts';
 import { startPulse } from './pulse.ts';
+import { reach } from './reach.ts';
 import type { Secrets } from './secrets.ts';
 import type { Tools } from './visit.ts';
 
@@ -36,7 +37,7 @@ async function whyNot(
   facts: Facts,
 ): Promise<string | undefined> {
   try {
-    await connect(await secrets.target(host, facts));
+    await reach({ connect, secrets, host, facts });
     return undefined;
   } catch (error) {
     // It is there, but may be another one. That is for people to say, and a rollout is what asks them.

@@ -1,11 +1,15 @@
 import type { Packed } from '../plan/pack.ts';
 import type { Facts, HostSpec, Json, Knowledge, Plan, Window } from '../plan/plan.ts';
 import type { Opening } from '../plan/window.ts';
+import type { Generated } from '../roles/secret.ts';
 import type { HostChange } from '../spec/change.ts';
 import type { Kept } from '../spec/kept.ts';
 import type { Copy } from '../ssh/marker.ts';
 
-/** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
+/**
+ * Secret name → ciphertext for the workers' age recipient (base64), `worker:ENTRY` for an entry of the worker's own allowlist,
+ * or `absent:WHERE` for what was not given, since no host needed it, and where it would come from.
+ */
 export type Sealed = Readonly<Record<string, string>>;
 
 /** One operation to bring about on one host. */
@@ -105,7 +109,7 @@ export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<Su
 
 /** Makes the secrets that are missing, sealed at once. */
 export type GenerateSecrets = (wanted: {
-  readonly secrets: Readonly<Record<string, { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }>>;
+  readonly secrets: Readonly<Record<string, Generated['generate']>>;
 }) => Promise<Sealed>;
 
 /** What a cluster is to be after a change of its hosts. */
@@ -194,6 +198,8 @@ export interface FailureDetail {
   readonly hint?: string;
   /** The key that the host showed in place of the one that is known of it. */
   readonly shownKey?: string;
+  /** What was learnt of the host by it. */
+  readonly facts?: Readonly<Record<string, string>>;
   /** What ran on the host has ended for good: another attempt needs a raised generation, or it would be shown this end again. */
   readonly ended?: true;
 }

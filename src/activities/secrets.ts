@@ -1,6 +1,8 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { ACCESS_KEY, ACCESS_SUDO, isAccessKey } from '../plan/access-key.ts';
 import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
-import type { Command, Encoding, Text, Variable } from '../ssh/command.ts';
+import { makeKey, publicHalf } from '../ssh/access-key.ts';
+import type { Command, Encoding, Secret, Text, Variable } from '../ssh/command.ts';
 import type { Target, Values } from '../ssh/host.ts';
 import type { GenerateSecrets, Sealed } from './contract.ts';
 import { failure } from './failures.ts';
@@ -8,11 +10,17 @@ import { random, type Vault } from './vault.ts';
 
 /** In place of a ciphertext: an entry of the worker's own allowlist. */
 const WORKER = 'worker:';
+/** In place of a ciphertext: it was not given, and where it would come from. */
+const ABSENT = 'absent:';
 
 /** The secrets of one activity, opened as they are needed. */
 export interface Secrets {
-  /** How to reach the host, and the key it must show. */
+  /** How to reach the host with the credentials that were given, and the key it must show. */
   target(host: HostSpec, facts: Facts): Promise<Target>;
+  /** The keys that were made for the cluster, by name: the one that is known to do at this host first, then the one that is to. */
+  keys(host: HostSpec, facts: Facts): readonly string[];
+  /** How to reach the host with one of them and, where sudo is known to ask, or told to, the password for that. */
+  keyed(host: HostSpec, facts: Facts, key: string, options?: { readonly sudo?: boolean }): Promise<Target>;
   /** What the shell variables of some commands are to hold. */
   values(commands: readonly Pick<Command, 'variables'>[]): Promise<Values>;
   /** A text without the secrets opened so far. */
@@ -29,6 +37,7 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
       const text = sealed[name];
       if (text === undefined && guessing) return randomBytes(16).toString('hex');
       if (text === undefined) throw failure('InvalidArguments', `the secret ${name} did not come along`);
+      if (text.startsWith(ABSENT)) throw absent(name, text.slice(ABSENT.length));
       if (!text.startsWith(WORKER))
         return vault
           .open(text)
@@ -54,7 +63,7 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
     }
 
     async function valueOf(variable: Variable): Promise<string> {
-      if ('secret' in variable) return ENCODE[variable.encoding](await secret(variable.secret));
+      if ('secret' in variable) return encoded(await secret(variable.secret), variable);
       return keyedHash(await secret(DIGEST_KEY), await plain(variable.digest));
     }
 
@@ -64,17 +73,21 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
     }
 
     return {
-      async target({ name, address, port, user, access, hostKey }, facts) {
-        const pinned = hostKey ?? facts[HOST_KEY]?.[name];
+      async target(host, facts) {
+        const { key: _, ...access } = host.access;
         const entries = Object.entries(access).map(async ([field, of]) => [field, await secret(of)] as const);
-        return {
-          name,
-          address,
-          port,
-          user,
-          ...(Object.fromEntries(await Promise.all(entries)) as Pick<Target, keyof HostSpec['access']>),
-          ...(pinned !== undefined && { hostKey: pinned }),
-        };
+        const given = Object.fromEntries(await Promise.all(entries)) as Pick<Target, keyof typeof access>;
+        return { ...placeOf(host, facts), ...given };
+      },
+      keys({ name, access }, facts) {
+        const likely = [facts[ACCESS_KEY]?.[name], access.key].filter((key) => key !== undefined && key in sealed);
+        const others = Object.keys(sealed).filter(isAccessKey).toReversed();
+        return [...new Set([...likely, ...others])] as readonly string[];
+      },
+      async keyed(host, facts, key, { sudo = facts[ACCESS_SUDO]?.[host.name] === 'asks' } = {}) {
+        const password = host.access.sudoPassword ?? host.access.password;
+        const asked = sudo && password !== undefined && { sudoPassword: await secret(password) };
+        return { ...placeOf(host, facts), privateKey: await secret(key), ...asked };
       },
       async values(commands) {
         const variables = Object.entries(Object.assign({}, ...commands.map((command) => command.variables ?? {})));
@@ -92,7 +105,9 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
 /** `secrets.generate`: made and sealed in one go, so that no value leaves the worker. */
 export function createGenerate(vault: Vault): GenerateSecrets {
   return async ({ secrets }) => {
-    const sealed = Object.entries(secrets).map(async ([name, how]) => [name, await vault.seal(random(how))] as const);
+    const sealed = Object.entries(secrets).map(async ([name, how]) => {
+      return [name, await vault.seal('key' in how ? makeKey() : random(how))] as const;
+    });
     return Object.fromEntries(await Promise.all(sealed));
   };
 }
@@ -101,7 +116,24 @@ const FOREIGN = {
   hint: 'Seal for these workers (FARWEAVE_RECIPIENT) and apply again. What was generated needs the identity that it was sealed for.',
 };
 
-const ENCODE: Readonly<Record<Encoding, (value: string) => string>> = {
+/** A host without its credentials. */
+function placeOf({ name, address, port, user, hostKey }: HostSpec, facts: Facts): Target {
+  const pinned = hostKey ?? facts[HOST_KEY]?.[name];
+  return { name, address, port, user, ...(pinned !== undefined && { hostKey: pinned }) };
+}
+
+function absent(name: string, where: string) {
+  return failure('AuthenticationFailed', `${name} was not given`, {
+    hint: `It comes from ${where}: apply again with it.`,
+  });
+}
+
+/** Of what is no key, which is only ever guessed, there is no half that anybody has. */
+function encoded(value: string, { encoding }: Secret): string {
+  return encoding === 'public' ? (publicHalf(value) ?? 'none') : ENCODE[encoding](value);
+}
+
+const ENCODE: Readonly<Record<Exclude<Encoding, 'public'>, (value: string) => string>> = {
   raw: (value) => value,
   json: (value) => JSON.stringify(value).slice(1, -1),
   uri: encodeURIComponent,

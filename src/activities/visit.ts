@@ -1,12 +1,14 @@
+import { ACCESS_SUDO } from '../plan/access-key.ts';
 import { type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Output, Question } from '../ssh/command.ts';
-import type { Connect, Target } from '../ssh/host.ts';
+import type { Connect } from '../ssh/host.ts';
 import { keyOf } from '../ssh/key.ts';
 import { claiming, holding } from '../ssh/marker.ts';
 import type { Result, Step, Task } from './contract.ts';
 import { cancelled, classify, exitFailure, failure, handedOver, lastLines } from './failures.ts';
 import { startPulse } from './pulse.ts';
 import { ask } from './question.ts';
+import { learntBy, type Reached, reach, tryKey } from './reach.ts';
 import type { createSecrets } from './secrets.ts';
 
 /** What an activity has to do with a host: ask it and change it, with its secrets at hand. */
@@ -47,18 +49,30 @@ export async function visiting<T>(
   const { host, facts, sealed, fence, owner } = task;
   const secrets = open(sealed, options);
   const pulse = startPulse(secrets.redact);
-  let target: Target | undefined;
-  const reach = async () => connect((target ??= await secrets.target(host, facts)));
+  const way = { connect, secrets, host, facts };
+  let by: Reached | undefined;
+  const reached = async () => {
+    by = by ? { ...by, connection: await connect(by.target) } : await reach(way);
+    return by.connection;
+  };
   const visit: Visit = {
     host,
     facts,
     results: [],
     where: host.name,
-    hostKey: async () => (await reach()).hostKey,
+    hostKey: async () => (await reached()).hostKey,
     ask: async (questions) => {
       const values = await secrets.values(questions.filter((question): question is Command => 'text' in question));
-      const connection = await reach();
-      return ask(connection, questions, values, { cancel: pulse.stop });
+      const connection = await reached();
+      const { hostKey } = connection;
+      return ask(connection, questions, values, {
+        cancel: pulse.stop,
+        // Who has been let in by the key need not try it.
+        tryKey: async (key) =>
+          key === by?.key
+            ? { exitCode: 0, stdout: facts[ACCESS_SUDO]?.[host.name] ?? '', stderr: '' }
+            : tryKey({ ...way, host: { ...host, hostKey } }, key),
+      });
     },
     run: async (step, purpose, change) => {
       const [rollout, stage] = step.receipt.split('/');
@@ -71,7 +85,7 @@ export async function visiting<T>(
       const values = await secrets.values([script]);
       const offset = pulse.offsetOf(key);
       pulse.says({ job: key, offset });
-      const connection = await reach();
+      const connection = await reached();
       const { exitCode, stdout } = await connection.run(
         { key, script, values, fence, timeout, rollout },
         { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log },
@@ -89,7 +103,7 @@ export async function visiting<T>(
     if (pulse.detach.aborted) throw handedOver();
     if (pulse.cancel.aborted) throw cancelled({ results: visit.results });
     const log = pulse.tail === '' ? {} : { log: lastLines(pulse.tail, 40) };
-    throw classify(error, visit.where, { ...log, results: visit.results }, secrets.redact);
+    throw classify(error, visit.where, { ...log, ...learntBy(error, by), results: visit.results }, secrets.redact);
   } finally {
     pulse.end();
   }

@@ -17,15 +17,14 @@ import {
   lookId,
   progressQuery,
   resumeSignal,
-  rolloutId,
   type Wanted,
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
-import { type Followed, type FollowOptions, follow } from './follow.ts';
+import type { Followed } from './follow.ts';
 import { refusal } from './refusal.ts';
-import { latestRevision } from './remembered.ts';
-import { isStuck, type View } from './view.ts';
+import { spared } from './spared.ts';
+import { isStuck } from './view.ts';
 import { whoAmI } from './who.ts';
 
 export { parseCluster } from '../spec/parse.ts';
@@ -36,7 +35,7 @@ export { type ConnectOptions, connect, type Farweave } from './connection.ts';
 export { type Controlled, control } from './control.ts';
 export { type DriftSchedule, drift, driftSchedule, scheduleDrift, unschedule } from './drift.ts';
 export { Failure } from './errors.ts';
-export type { Followed, FollowOptions } from './follow.ts';
+export { type Followed, type FollowOptions, watch } from './follow.ts';
 export {
   addHost,
   approveHost,
@@ -49,6 +48,7 @@ export {
 } from './hosts.ts';
 export { latestRevision, status } from './remembered.ts';
 export { acceptHostKey, followUp, repair, rollbackTo, withdraw } from './requests.ts';
+export { rotation } from './rotation.ts';
 export type { Running, View } from './view.ts';
 export { whoAmI } from './who.ts';
 
@@ -63,6 +63,8 @@ export interface Draft {
   readonly wanted?: Wanted;
   /** The one that hosts are leaving. */
   readonly former?: Former;
+  /** Credentials that no host needs any more, with where they would come from; absent secrets of other names are refused. */
+  readonly spared?: Readonly<Record<string, string>>;
   /** The plan once they have left. */
   readonly after?: { readonly plan: Plan; readonly digest: string };
 }
@@ -95,6 +97,7 @@ export function draft(
     digest: digestOf(plan),
     basis: state?.version ?? 0,
     knowledge: allot(cluster, known),
+    spared: spared(plan, cluster.secrets, state?.facts ?? {}),
     wanted: keep(cluster),
     ...(leaves && former && { former }),
     ...(after && { after: { plan: after, digest: digestOf(after) } }),
@@ -109,12 +112,12 @@ export function draft(
  */
 export async function apply(
   farweave: Farweave,
-  { plan, after, ...made }: Draft,
+  { plan, after, spared: absent, ...made }: Draft,
   secrets: Readonly<Record<string, string>>,
   { queue = false } = {},
 ): Promise<Begun> {
   const { client } = farweave;
-  const sealed = await sealAll(farweave, plan, secrets);
+  const sealed = await sealAll(farweave, { plan, ...(absent && { spared: absent }) }, secrets);
   const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
     workflowId: clusterId(plan.cluster),
     taskQueue: farweave.taskQueue,
@@ -148,11 +151,12 @@ export async function apply(
 /** Asks the hosts, and only asks: what is, what should be, what would run. */
 export async function look(
   farweave: Farweave,
-  { plan }: Draft,
+  made: Draft,
   secrets: Readonly<Record<string, string>>,
   { request, state }: { readonly request: string; readonly state: ClusterView | undefined },
 ): Promise<LookResult> {
-  const sealed = { ...state?.sealed, ...(await sealAll(farweave, plan, secrets)) };
+  const sealed = { ...state?.sealed, ...(await sealAll(farweave, made, secrets)) };
+  const { plan } = made;
   // A cluster without an id has no hosts yet, so that any owner is another.
   const owner = { id: state?.owner ?? '', cluster: plan.cluster, by: whoAmI(), since: '' };
   const input: Packed<LookInput> = { plan: pack(plan), sealed, facts: state?.facts ?? {}, owner };
@@ -178,28 +182,19 @@ export async function look(
 /** Hosts a workflow. What would run on a fresh host takes some 30 kB, and Temporal takes 2 MB at once. */
 const LOOKED_AT = 25;
 
-/**
- * What becomes of a rollout, look by look, to its end; the last view holds the outcome.
- * `revision` is the one that runs, or the last one, unless told.
- */
-export async function* watch(
-  farweave: Farweave,
-  cluster: string,
-  { revision, ...options }: FollowOptions & { readonly revision?: number } = {},
-): AsyncGenerator<View> {
-  const wanted = revision ?? (await latestRevision(farweave, cluster));
-  const rollout = { cluster, revision: wanted, workflowId: rolloutId(cluster, wanted) };
-  yield* follow(farweave.client, rollout, { revive: farweave.revive, ...options });
-}
-
 /** What is not given to destroy a cluster it may still know. */
-async function sealAll(farweave: Farweave, plan: Plan, secrets: Readonly<Record<string, string>>) {
+async function sealAll(
+  farweave: Farweave,
+  { plan, spared: absent = {} }: Pick<Draft, 'plan' | 'spared'>,
+  secrets: Readonly<Record<string, string>>,
+) {
   const isMeant = (name: string) => plan.purpose !== 'destroy' || secrets[name] !== undefined;
   const names = Object.keys(plan.secrets).filter((name) => plan.secrets[name]?.from === 'spec' && isMeant(name));
   if (names.length === 0) return {};
   const recipient = await farweave.recipient();
   const entries = names.map(async (name) => {
     const value = secrets[name];
+    if (value === undefined && absent[name] !== undefined) return [name, `absent:${absent[name]}`] as const;
     if (value === undefined) throw new Failure(`No value was given for the secret ${name}.`);
     return [name, await seal(recipient, value)] as const;
   });

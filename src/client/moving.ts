@@ -102,9 +102,9 @@ export async function recall(
   });
 }
 
-/** Names of the secrets by which hosts are reached. */
+/** Names of the secrets by which hosts are reached. The cluster's own key is what nobody has yet. */
 function accessOf(hosts: readonly HostSpec[]): readonly string[] {
-  return [...new Set(hosts.flatMap(({ access }) => Object.values(access)))];
+  return [...new Set(hosts.flatMap(({ access: { key: _, ...given } }) => Object.values(given)))];
 }
 
 /** Secrets sealed anew, for other workers; `lost` are those that could not be opened. An entry of a worker's own list stays one. */
@@ -115,7 +115,7 @@ export async function resealed(
 ): Promise<{ readonly sealed: Belongings['sealed']; readonly lost: readonly string[] }> {
   const lost: string[] = [];
   const entries = Object.entries(sealed).map(async ([name, text]) => {
-    if (text.startsWith('worker:')) return [[name, text] as const];
+    if (text.startsWith('worker:') || text.startsWith('absent:')) return [[name, text] as const];
     const value = await open(text).catch(() => undefined);
     if (value !== undefined) return [[name, await seal(recipient, value)] as const];
     lost.push(name);

@@ -1,3 +1,5 @@
+import type { Generated } from '../roles/secret.ts';
+
 /** Everything that crosses the Temporal boundary is plain JSON. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
@@ -19,6 +21,8 @@ export interface HostSpec {
     readonly privateKey?: string;
     readonly passphrase?: string;
     readonly sudoPassword?: string;
+    /** The cluster's own key, which the host is to have. */
+    readonly key?: string;
   };
   /** It is taken out of the cluster: where it does not answer, the others go on without it. */
   readonly leaving?: true;
@@ -106,7 +110,7 @@ export interface Segment {
 export type SecretSource =
   | { readonly from: 'spec' }
   | { readonly from: 'worker'; readonly entry: string }
-  | { readonly from: 'generated'; readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' };
+  | ({ readonly from: 'generated' } & Generated['generate']);
 
 /** What happens after a step has failed for good. */
 export type OnFailure = 'pause' | 'rollback' | 'continue';
@@ -181,6 +185,8 @@ export const isErasing = ({
 export interface Knowledge {
   /** Host → index, kept for ever. */
   readonly indexes: Readonly<Record<string, number>>;
+  /** How many keys were made for it so far, where that is more than one. */
+  readonly key?: number;
 }
 
 /** Arguments by their names. */

@@ -54,6 +54,12 @@ export const Access = z.strictObject({
     })
     .exactOptional()
     .describe('How to become root, where the user is another.'),
+  rotate: z
+    .boolean()
+    .exactOptional()
+    .describe(
+      'Whether Farweave makes a key for the cluster, installs it on every host and logs in with it from then on: the credentials above are needed once. A new key: farweave access rotate. Default: false.',
+    ),
 });
 
 export type Access = z.infer<typeof Access>;

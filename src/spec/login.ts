@@ -1,5 +1,6 @@
 import type { HostSpec } from '../plan/plan.ts';
-import type { SecretReference } from '../roles/secret.ts';
+import { ACCESS_KEY } from '../roles/access-key.ts';
+import type { Generated, SecretReference } from '../roles/secret.ts';
 import type { Access, ClusterHost, Host } from './cluster.ts';
 
 type Credentials = Pick<Access, 'password' | 'privateKey' | 'passphrase' | 'sudo'>;
@@ -20,17 +21,22 @@ export function hostOf(host: Host, access: Access): ClusterHost {
     user: host.user ?? access.user ?? 'root',
     ...(host.hostKey && { hostKey: host.hostKey }),
     labels: host.labels,
-    access: { ...namesOf(shared), ...namesOf(own) },
+    access: { ...namesOf(shared), ...namesOf(own), ...(access.rotate && { key: ACCESS_KEY }) },
   };
 }
 
-/** The secrets to log in with, by name: one for all hosts, and those of hosts that have their own. */
+/** The secrets that are given to log in with, by name: one for all hosts, and those of hosts that have their own. */
 export function accessSecrets(hosts: readonly Host[], access: Access): Readonly<Record<string, SecretReference>> {
   return Object.fromEntries(
     [...credentials('access', access), ...hosts.flatMap((host) => credentials(`access.${host.name}`, host))].map(
       ({ name, reference }) => [name, reference],
     ),
   );
+}
+
+/** The key that is made for the cluster, where it is to have one. */
+export function accessKeys({ rotate }: Access): Readonly<Record<string, Generated>> {
+  return rotate ? { [ACCESS_KEY]: { generate: { key: 'ed25519' } } } : {};
 }
 
 interface Credential {

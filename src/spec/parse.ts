@@ -4,7 +4,7 @@ import { roles as registry } from '../roles/index.ts';
 import type { Role } from '../roles/role.ts';
 import { type Cluster, frame } from './cluster.ts';
 import { complaints, say } from './issues.ts';
-import { accessSecrets, hostOf } from './login.ts';
+import { accessKeys, accessSecrets, hostOf } from './login.ts';
 import { type Pieces, readPieces } from './pieces.ts';
 import { dotted, type Problem, SpecError } from './problem.ts';
 import {
@@ -90,7 +90,7 @@ function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster
     network: network.value,
     sections,
     rollout,
-    secrets: Object.assign({}, accessSecrets(hosts, access), ...ofRoles),
+    secrets: Object.assign({}, accessSecrets(hosts, access), accessKeys(access), ...ofRoles),
   };
 }
 

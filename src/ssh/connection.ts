@@ -13,6 +13,9 @@ export interface LinkOptions {
   readonly keepalive: number;
 }
 
+/** Makes and reads keys. */
+export const keyTools = ssh2.utils;
+
 /** The machine has no room for another channel on this link. */
 export class ChannelRefused extends Error {}
 

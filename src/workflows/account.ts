@@ -118,6 +118,7 @@ export class Account extends Attendance {
   /** A failure for good. Parks the host where that is the rule and the others can go on (not `alone`); otherwise stops all. */
   fail(host: string, stage: Stage | undefined, failed: Failed, { onFailure, purpose, alone }: FailingPolicy): void {
     this.#dirty.add(host);
+    this.publish(host, failed.facts);
     const { cancelled, type, message } = failed;
     if (cancelled) {
       this.stopped ??= 'cancelled';

@@ -8,7 +8,8 @@ import {
   rootCause,
 } from '@temporalio/workflow';
 import type { FailureDetail, Recalled, Result, Settle, SurveyResult, Task } from '../activities/contract.ts';
-import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import { isAccessKey, wayIn } from '../plan/access-key.ts';
+import { DIGEST_KEY, type Facts, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import type { PlacedStage, Problem, SiteInput } from './contract.ts';
 
@@ -97,8 +98,8 @@ function task(ground: Ground, account: Account, { host, stages }: Omit<Call, 'ty
       generation: generation(stage),
       timeout: stage.timeout,
     })),
-    facts: { ...keyOf(host, account.facts), ...pick(known, needs) },
-    sealed: pick(sealed, names),
+    facts: { ...wayIn(host.name, account.facts), ...pick(known, (fact) => needs.has(fact)) },
+    sealed: pick(sealed, (name) => names.has(name) || isAccessKey(name)),
     ...(owner && { owner }),
   };
 }
@@ -128,6 +129,7 @@ export interface Failed {
   readonly log?: string;
   readonly hint?: string;
   readonly shownKey?: string;
+  readonly facts?: Readonly<Record<string, string>>;
   readonly ended?: true;
   readonly cancelled: boolean;
 }
@@ -136,7 +138,7 @@ export function failureOf(error: unknown, where: string): Failed {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   const cancelled = isCancellation(error);
   if (cause instanceof ApplicationFailure || cause instanceof CancelledFailure) {
-    const { results, log, hint, shownKey, ended } = (cause.details?.[0] ?? {}) as Partial<FailureDetail>;
+    const { results, log, hint, shownKey, facts, ended } = (cause.details?.[0] ?? {}) as Partial<FailureDetail>;
     return {
       type: cancelled ? 'Cancelled' : ((cause as ApplicationFailure).type ?? 'Unexpected'),
       message: cause.message,
@@ -144,6 +146,7 @@ export function failureOf(error: unknown, where: string): Failed {
       ...(log !== undefined && { log }),
       ...(hint !== undefined && { hint }),
       ...(shownKey !== undefined && { shownKey }),
+      ...(facts !== undefined && { facts }),
       ...(ended && { ended }),
       cancelled,
     };
@@ -181,11 +184,6 @@ function leavingOut(hosts: ReadonlySet<string>, facts: Facts): Facts {
   return Object.fromEntries(Object.entries(facts).map(([fact, table]) => [fact, { ...table, ...emptied }]));
 }
 
-function keyOf(host: HostSpec, facts: Facts): Facts {
-  const key = facts[HOST_KEY]?.[host.name];
-  return key === undefined ? {} : { [HOST_KEY]: { [host.name]: key } };
-}
-
-function pick<Value>(from: Readonly<Record<string, Value>>, names: ReadonlySet<string>): Record<string, Value> {
-  return Object.fromEntries(Object.entries(from).filter(([name]) => names.has(name)));
+function pick<Value>(from: Readonly<Record<string, Value>>, isMeant: (name: string) => boolean): Record<string, Value> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => isMeant(name)));
 }

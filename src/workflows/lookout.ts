@@ -1,6 +1,7 @@
 import { CancellationScope, condition, proxyActivities } from '@temporalio/workflow';
 import type { AwaitHosts } from '../activities/contract.ts';
-import { HOST_KEY } from '../plan/plan.ts';
+import { isAccessKey, wayIn } from '../plan/access-key.ts';
+import type { Facts } from '../plan/plan.ts';
 import { clipped } from './activity.ts';
 import type { ClusterState } from './contract.ts';
 import type { Memory } from './memory.ts';
@@ -82,9 +83,8 @@ function reach(memory: Memory, names: readonly string[]): Promise<readonly strin
   const { facts } = memory.state;
   const plan = planOf(memory.state)!;
   const hosts = plan.hosts.filter((host) => names.includes(host.name));
-  const keys = Object.entries(facts[HOST_KEY] ?? {}).filter(([host]) => names.includes(host));
   const access = new Set(hosts.flatMap((host) => Object.values(host.access)));
-  const sealed = Object.entries(memory.state.sealed).filter(([secret]) => access.has(secret));
+  const sealed = Object.entries(memory.state.sealed).filter(([secret]) => access.has(secret) || isAccessKey(secret));
   const activities = proxyActivities<{ 'hosts.await': AwaitHosts }>({
     // No id of its own: the next may be asked for before an attempt of this one has heard that it is not wanted.
     summary: clipped(`wait for an answer of ${names.join(', ')}`, 60),
@@ -95,9 +95,15 @@ function reach(memory: Memory, names: readonly string[]): Promise<readonly strin
   });
   return activities['hosts.await']({
     hosts,
-    facts: { [HOST_KEY]: Object.fromEntries(keys) },
+    facts: names.map((host) => wayIn(host, facts)).reduce(joined, {}),
     sealed: Object.fromEntries(sealed),
   });
+}
+
+/** Two tables of facts as one. */
+function joined(one: Facts, other: Facts): Facts {
+  const tables = Object.entries(other).map(([fact, table]) => [fact, { ...one[fact], ...table }] as const);
+  return { ...one, ...Object.fromEntries(tables) };
 }
 
 const planOf = ({ last, plans }: Pick<ClusterState, 'last' | 'plans'>) => last && plans?.[last.digest];

@@ -1,5 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
-import { DIGEST_KEY, HOST_KEY, type HostSpec, type Plan, type Stage } from '../plan/plan.ts';
+import { isAccessKey, WAY_IN } from '../plan/access-key.ts';
+import { DIGEST_KEY, type HostSpec, type Plan, type Stage } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import { fenceFrom } from './activity.ts';
 import type { Ledger, PlacedStage, RolloutInput, SiteInput } from './contract.ts';
@@ -19,11 +20,11 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
   const names = new Set(hosts.map((host) => host.name));
   const here = part.stages.map((stage) => ({ ...stage, hosts: stage.hosts.filter((host) => names.has(host)) }));
   const stages = here.filter((stage) => stage.hosts.length > 0);
-  const secrets = [
+  const secrets = new Set([
     ...hosts.flatMap((host) => Object.values(host.access)),
     ...stages.flatMap(secretsNamedBy),
     DIGEST_KEY,
-  ];
+  ]);
   return {
     cluster: plan.cluster,
     revision,
@@ -32,7 +33,7 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
     fence: fenceFrom(since),
     hosts,
     stages,
-    sealed: only({ ...sealed, ...fromWorkers(plan) }, new Set(secrets)),
+    sealed: only({ ...sealed, ...fromWorkers(plan) }, (name) => secrets.has(name) || isAccessKey(name)),
     ...(owner && { owner }),
     patience: plan.patience,
     onFailure: plan.onFailure,
@@ -47,20 +48,21 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
 
 function ledgerOf(account: Account, names: ReadonlySet<string>, stages: readonly PlacedStage[]): Ledger {
   const { facts, settled, parked, steps, generations } = account.toJSON();
+  const named = new Set<string>([...WAY_IN, ...stages.flatMap(factsNamedBy)]);
   return {
-    facts: only(facts, new Set([HOST_KEY, ...stages.flatMap(factsNamedBy)])),
+    facts: only(facts, (fact) => named.has(fact)),
     settled: ofStages(stages, settled, (hosts) => hosts.filter((host) => names.has(host))),
     touched: {},
     parked: parked.filter((host) => names.has(host)),
-    steps: ofStages(stages, steps, (states) => only(states, names)),
-    generations: ofStages(stages, generations, (numbers) => only(numbers, names)),
+    steps: ofStages(stages, steps, (states) => only(states, (host) => names.has(host))),
+    generations: ofStages(stages, generations, (numbers) => only(numbers, (host) => names.has(host))),
     problems: [],
   };
 }
 
 /** Of the sites of these hosts. A verification changes nothing. */
 function windowsOf({ policy, purpose }: Plan, hosts: readonly HostSpec[]): Pick<SiteInput, 'windows'> {
-  const windows = only(policy?.windows ?? {}, new Set(hosts.map(({ site }) => site)));
+  const windows = only(policy?.windows ?? {}, (name) => hosts.some(({ site }) => site === name));
   return purpose === 'verify' || Object.keys(windows).length === 0 ? {} : { windows };
 }
 
@@ -92,6 +94,6 @@ function ofStages<Value>(
   return Object.fromEntries(here);
 }
 
-function only<Value>(from: Readonly<Record<string, Value>>, names: ReadonlySet<string>): Record<string, Value> {
-  return Object.fromEntries(Object.entries(from).filter(([name]) => names.has(name)));
+function only<Value>(from: Readonly<Record<string, Value>>, isMeant: (name: string) => boolean): Record<string, Value> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => isMeant(name)));
 }

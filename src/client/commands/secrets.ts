@@ -28,7 +28,7 @@ export function addSecrets(program: Command, run: Run): void {
 }
 
 async function list(at: At): Promise<number> {
-  const names = Object.keys(await sealedOf(at)).toSorted((one, other) => one.localeCompare(other));
+  const names = kept(await sealedOf(at)).toSorted((one, other) => one.localeCompare(other));
   if (at.global.json) writeJson(at, { secrets: names });
   else at.io.out.write(names.map((name) => `${name}\n`).join(''));
   return EXIT.ok;
@@ -36,7 +36,7 @@ async function list(at: At): Promise<number> {
 
 async function show(at: At, name: string): Promise<number> {
   const sealed = (await sealedOf(at))[name];
-  if (sealed === undefined) {
+  if (sealed === undefined || sealed.startsWith('absent:')) {
     throw new Failure(`The cluster keeps no secret called ${name}.`, { hint: `${at.self} secrets list names them.` });
   }
   const state = stateOf(at);
@@ -51,6 +51,11 @@ async function show(at: At, name: string): Promise<number> {
   if (at.global.json) writeJson(at, { name, value });
   else at.io.out.write(`${value}\n`);
   return EXIT.ok;
+}
+
+/** What was not needed is not kept. */
+function kept(sealed: ClusterView['sealed']): readonly string[] {
+  return Object.keys(sealed).filter((name) => !sealed[name]?.startsWith('absent:'));
 }
 
 async function sealedOf(at: At): Promise<ClusterView['sealed']> {
