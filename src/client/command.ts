@@ -82,13 +82,19 @@ export async function fetched(
   made: Draft,
   state: ClusterView | undefined,
 ): Promise<Readonly<Record<string, string>>> {
-  const wanted = givenSecrets(cluster, made).filter(([name]) => made.spared?.[name] === undefined);
-  const values = await waiting(at.io, 'Fetching secrets', () =>
-    resolveSecrets(Object.fromEntries(wanted), at.io.env, { directory: folderOf(at) }),
-  ).catch((error: unknown) => {
-    throw error instanceof SecretsError && cluster.secrets[ACCESS_KEY] ? sayingWho(error, made, state) : error;
+  const { absent = {}, kept } = made.spared ?? {};
+  const given = givenSecrets(cluster, made).filter(([name]) => absent[name] === undefined);
+  const isKept = ([name]: (typeof given)[number]) => kept?.has(name) === true;
+  const resolve = (some: typeof given) =>
+    resolveSecrets(Object.fromEntries(some), at.io.env, { directory: folderOf(at) });
+  return await waiting(at.io, 'Fetching secrets', async () => {
+    const needed = await resolve(given.filter((each) => !isKept(each))).catch((error: unknown) => {
+      throw error instanceof SecretsError && cluster.secrets[ACCESS_KEY] ? sayingWho(error, made, state) : error;
+    });
+    // It may have changed since: who has it at hand gives it anew.
+    const anew = given.filter(isKept).map((each) => resolve([each]).catch(() => new Map<string, string>()));
+    return Object.fromEntries([needed, ...(await Promise.all(anew))].flatMap((values) => [...values]));
   });
-  return Object.fromEntries(values);
 }
 
 /** Of hosts that have the cluster's key nobody needs to hear. */

@@ -23,7 +23,7 @@ import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
 import type { Followed } from './follow.ts';
 import { refusal } from './refusal.ts';
-import { spared } from './spared.ts';
+import { absent, type Spared, spared } from './spared.ts';
 import { isStuck } from './view.ts';
 import { whoAmI } from './who.ts';
 
@@ -63,8 +63,8 @@ export interface Draft {
   readonly wanted?: Wanted;
   /** The one that hosts are leaving. */
   readonly former?: Former;
-  /** Credentials that no host needs any more, with where they would come from; absent secrets of other names are refused. */
-  readonly spared?: Readonly<Record<string, string>>;
+  /** Credentials that need not be given. */
+  readonly spared?: Spared;
   /** The plan once they have left. */
   readonly after?: { readonly plan: Plan; readonly digest: string };
 }
@@ -97,7 +97,7 @@ export function draft(
     digest: digestOf(plan),
     basis: state?.version ?? 0,
     knowledge: allot(cluster, known),
-    spared: spared(plan, cluster.secrets, state?.facts ?? {}),
+    spared: spared(plan, cluster.secrets, state),
     wanted: keep(cluster),
     ...(leaves && former && { former }),
     ...(after && { after: { plan: after, digest: digestOf(after) } }),
@@ -112,12 +112,12 @@ export function draft(
  */
 export async function apply(
   farweave: Farweave,
-  { plan, after, spared: absent, ...made }: Draft,
+  { plan, after, spared: free, ...made }: Draft,
   secrets: Readonly<Record<string, string>>,
   { queue = false } = {},
 ): Promise<Begun> {
   const { client } = farweave;
-  const sealed = await sealAll(farweave, { plan, ...(absent && { spared: absent }) }, secrets);
+  const sealed = await sealAll(farweave, { plan, ...(free && { spared: free }) }, secrets);
   const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
     workflowId: clusterId(plan.cluster),
     taskQueue: farweave.taskQueue,
@@ -185,16 +185,20 @@ const LOOKED_AT = 25;
 /** What is not given to destroy a cluster it may still know. */
 async function sealAll(
   farweave: Farweave,
-  { plan, spared: absent = {} }: Pick<Draft, 'plan' | 'spared'>,
+  { plan, spared: free }: Pick<Draft, 'plan' | 'spared'>,
   secrets: Readonly<Record<string, string>>,
 ) {
   const isMeant = (name: string) => plan.purpose !== 'destroy' || secrets[name] !== undefined;
-  const names = Object.keys(plan.secrets).filter((name) => plan.secrets[name]?.from === 'spec' && isMeant(name));
+  const isKept = (name: string) => secrets[name] === undefined && free?.kept.has(name) === true;
+  const names = Object.keys(plan.secrets).filter(
+    (name) => plan.secrets[name]?.from === 'spec' && isMeant(name) && !isKept(name),
+  );
   if (names.length === 0) return {};
   const recipient = await farweave.recipient();
   const entries = names.map(async (name) => {
     const value = secrets[name];
-    if (value === undefined && absent[name] !== undefined) return [name, `absent:${absent[name]}`] as const;
+    const where = free?.absent[name];
+    if (value === undefined && where !== undefined) return [name, absent(where)] as const;
     if (value === undefined) throw new Failure(`No value was given for the secret ${name}.`);
     return [name, await seal(recipient, value)] as const;
   });

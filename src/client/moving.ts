@@ -17,6 +17,7 @@ import {
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { refusal } from './refusal.ts';
+import { isAbsent } from './spared.ts';
 
 /** A cluster as the server's list has it; that may be a moment behind. */
 export interface Listed {
@@ -115,7 +116,7 @@ export async function resealed(
 ): Promise<{ readonly sealed: Belongings['sealed']; readonly lost: readonly string[] }> {
   const lost: string[] = [];
   const entries = Object.entries(sealed).map(async ([name, text]) => {
-    if (text.startsWith('worker:') || text.startsWith('absent:')) return [[name, text] as const];
+    if (text.startsWith('worker:') || isAbsent(text)) return [[name, text] as const];
     const value = await open(text).catch(() => undefined);
     if (value !== undefined) return [[name, await seal(recipient, value)] as const];
     lost.push(name);

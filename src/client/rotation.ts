@@ -13,7 +13,8 @@ import { spared } from './spared.ts';
  * a login, and only then is the other taken away. What the cluster is kept as has the new key too, for hosts that are away.
  * Of a rotation that has not come to its end, the rest. Throws a `Failure` where the cluster has no key of its own.
  */
-export function rotation({ wanted, former, knowledge, facts, parked = {}, version }: ClusterView): Draft {
+export function rotation(state: ClusterView): Draft {
+  const { wanted, former, knowledge, facts, parked = {}, version } = state;
   const cluster = wanted && readKept(wanted);
   if (!cluster?.secrets[ACCESS_KEY])
     throw new Failure('The hosts of this cluster have no key that Farweave has made.', {
@@ -32,7 +33,7 @@ export function rotation({ wanted, former, knowledge, facts, parked = {}, versio
     digest: digestOf(plan),
     basis: version,
     knowledge: next,
-    spared: spared(plan, cluster.secrets, facts),
+    spared: spared(plan, cluster.secrets, state),
     wanted: { ...wanted! },
     after: { plan: whole, digest: digestOf(whole) },
   };

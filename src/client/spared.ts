@@ -1,29 +1,40 @@
 import { ACCESS_KEY, ACCESS_SUDO } from '../plan/access-key.ts';
 import type { Facts, HostSpec, Plan } from '../plan/plan.ts';
 import type { Generated, SecretReference } from '../roles/secret.ts';
+import type { ClusterView } from '../workflows/contract.ts';
 
 /** Secrets by name, each with what it stands for. */
 type Named<Value> = Readonly<Record<string, Value>>;
 
-/**
- * The credentials that no host of a plan needs, since each lets Farweave in by the cluster's own key: nobody is asked for
- * them, and they are not kept. Each with where it would come from.
- */
+/** Credentials that somebody who applies need not give. */
+export interface Spared {
+  /** No host needs them, since each lets Farweave in by the cluster's own key: they are not kept. With where they would come from. */
+  readonly absent: Named<string>;
+  /** A host that has no key yet needs them, and they are kept since they were given. */
+  readonly kept: ReadonlySet<string>;
+}
+
+/** What of the credentials of a plan's hosts need not be given, by what is remembered of a cluster that has a key of its own. */
 export function spared(
   { hosts, secrets }: Pick<Plan, 'hosts' | 'secrets'>,
   references: Named<SecretReference | Generated>,
-  facts: Facts,
-): Named<string> {
-  const given = new Set(hosts.filter(({ access }) => access.key !== undefined).flatMap(givenTo));
+  { facts, sealed }: Pick<ClusterView, 'facts' | 'sealed'> = { facts: {}, sealed: {} },
+): Spared {
+  const given = hosts.filter(({ access }) => access.key !== undefined).flatMap(givenTo);
+  const ours = [...new Set(given)].filter((name) => secrets[name]?.from === 'spec');
   const needed = new Set(hosts.flatMap((host) => neededBy(host, facts)));
-  return Object.fromEntries(
-    [...given].flatMap((name) => {
-      const from = references[name];
-      const isOurs = secrets[name]?.from === 'spec' && from !== undefined && !needed.has(name);
-      return isOurs ? [[name, whereabouts(from)] as const] : [];
-    }),
-  );
+  const absent = ours.flatMap((name) => {
+    const from = references[name];
+    return needed.has(name) || from === undefined ? [] : [[name, whereabouts(from)] as const];
+  });
+  const isKept = (name: string) => needed.has(name) && sealed[name] !== undefined && !isAbsent(sealed[name]);
+  return { absent: Object.fromEntries(absent), kept: new Set(ours.filter(isKept)) };
 }
+
+/** Stands in place of a ciphertext. */
+const ABSENT = 'absent:';
+export const isAbsent = (sealed: string): boolean => sealed.startsWith(ABSENT);
+export const absent = (where: string): string => `${ABSENT}${where}`;
 
 /** The hosts that a credential is needed for. */
 export function needing(hosts: Plan['hosts'], facts: Facts, secret: string): readonly string[] {

@@ -58,7 +58,7 @@ export const Access = z.strictObject({
     .boolean()
     .exactOptional()
     .describe(
-      'Whether Farweave makes a key for the cluster, installs it on every host and logs in with it from then on: the credentials above are needed once. A new key: farweave access rotate. Default: false.',
+      'Whether a key that Farweave makes for the cluster is installed, and used from then on: the other credentials are needed once. `farweave access rotate` replaces it. Default: false.',
     ),
 });
 

@@ -21,7 +21,7 @@ export function hostOf(host: Host, access: Access): ClusterHost {
     user: host.user ?? access.user ?? 'root',
     ...(host.hostKey && { hostKey: host.hostKey }),
     labels: host.labels,
-    access: { ...namesOf(shared), ...namesOf(own), ...(access.rotate && { key: ACCESS_KEY }) },
+    access: { ...namesOf(shared), ...namesOf(own), ...(isKeyed(host, access) && { key: ACCESS_KEY }) },
   };
 }
 
@@ -34,10 +34,13 @@ export function accessSecrets(hosts: readonly Host[], access: Access): Readonly<
   );
 }
 
-/** The key that is made for the cluster, where it is to have one. */
-export function accessKeys({ rotate }: Access): Readonly<Record<string, Generated>> {
-  return rotate ? { [ACCESS_KEY]: { generate: { key: 'ed25519' } } } : {};
+/** The key that is made for the cluster, where a host is to have it. */
+export function accessKeys(hosts: readonly Host[], access: Access): Readonly<Record<string, Generated>> {
+  const isWanted = hosts.some((host) => isKeyed(host, access));
+  return isWanted ? { [ACCESS_KEY]: { generate: { key: 'ed25519' } } } : {};
 }
+
+const isKeyed = (host: Host, access: Access) => host.rotate ?? access.rotate ?? false;
 
 interface Credential {
   readonly kind: keyof HostSpec['access'];

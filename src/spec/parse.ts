@@ -90,7 +90,7 @@ function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster
     network: network.value,
     sections,
     rollout,
-    secrets: Object.assign({}, accessSecrets(hosts, access), accessKeys(access), ...ofRoles),
+    secrets: Object.assign({}, accessSecrets(hosts, access), accessKeys(hosts, access), ...ofRoles),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Sealed } from '../activities/contract.ts';
-import type { Packed } from '../plan/pack.ts';
 import { isAccessKey } from '../plan/access-key.ts';
+import type { Packed } from '../plan/pack.ts';
 import { DIGEST_KEY } from '../plan/plan.ts';
 import {
   type ApplyRequest,

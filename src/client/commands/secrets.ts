@@ -5,6 +5,7 @@ import { openVault } from '../../activities/vault.ts';
 import type { ClusterView } from '../../workflows/contract.ts';
 import { type At, type Run, stateOf, teach, withCluster, writeJson } from '../command.ts';
 import { EXIT, Failure } from '../errors.ts';
+import { isAbsent } from '../spared.ts';
 
 export function addSecrets(program: Command, run: Run): void {
   const secrets = program
@@ -36,7 +37,7 @@ async function list(at: At): Promise<number> {
 
 async function show(at: At, name: string): Promise<number> {
   const sealed = (await sealedOf(at))[name];
-  if (sealed === undefined || sealed.startsWith('absent:')) {
+  if (sealed === undefined || isAbsent(sealed)) {
     throw new Failure(`The cluster keeps no secret called ${name}.`, { hint: `${at.self} secrets list names them.` });
   }
   const state = stateOf(at);
@@ -55,7 +56,7 @@ async function show(at: At, name: string): Promise<number> {
 
 /** What was not needed is not kept. */
 function kept(sealed: ClusterView['sealed']): readonly string[] {
-  return Object.keys(sealed).filter((name) => !sealed[name]?.startsWith('absent:'));
+  return Object.keys(sealed).filter((name) => !isAbsent(sealed[name]!));
 }
 
 async function sealedOf(at: At): Promise<ClusterView['sealed']> {
