@@ -40,7 +40,8 @@ const file = () => join(home, '.ssh/authorized_keys');
 const there = () => readFileSync(file(), 'utf8');
 const has = (args: typeof first) => key.judge(run(key.probe(host, args, {}) as Command), host, args, {}).is;
 const install = (args: typeof first) => expect(run(applied(key, host, args)).exitCode).toBe(0);
-const undo = (args: typeof first) => run((key as unknown as { undo: (...given: unknown[]) => Command }).undo(host, args));
+const undo = (args: typeof first) =>
+  run((key as unknown as { undo: (...given: unknown[]) => Command }).undo(host, args));
 const former = { ...second, cluster: 'demo' };
 const others = () => formerKeys.judge(run(formerKeys.probe(host, former, {}) as Command), host, former, {});
 
