@@ -1,16 +1,22 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { applied } from '../../test/applied.ts';
+import { FakeHosts } from '../../test/fake-host.ts';
 import { ran } from '../../test/sh.ts';
 import { createSshd, type Sshd } from '../../test/sshd.ts';
 import { ACCESS_KEY, ACCESS_SUDO } from '../plan/access-key.ts';
 import type { HostSpec } from '../plan/plan.ts';
-import { formerKeys, key } from '../roles/system/key.ts';
+import type { Operation } from '../roles/operation.ts';
+import { formerKeys, key, login } from '../roles/system/key.ts';
 import { makeKey, publicHalf } from '../ssh/access-key.ts';
 import { SudoRefused } from '../ssh/errors.ts';
 import type { Target } from '../ssh/host.ts';
 import { createPool, type Pool } from '../ssh/pool.ts';
+import type { SurveyResult } from './contract.ts';
+import { createPerformer } from './performer.ts';
 import { learntBy, reach, tryKey } from './reach.ts';
 import { createGenerate, createSecrets } from './secrets.ts';
 import type { Vault } from './vault.ts';
@@ -165,4 +171,33 @@ it('tries the password of sudo only where it asks, and says that it does', async
     exitCode: 1,
     stderr: expect.stringContaining('sudo asks'),
   });
+});
+
+it('takes the login of a survey for the proof, and sends a password nowhere', async () => {
+  const hosts = new FakeHosts().on(/authorized_keys/, '');
+  const operations = new Map([key, login, formerKeys].map((each) => [each.name, each as unknown as Operation]));
+  const { survey } = createPerformer({ connect: hosts.connect, open: createSecrets(vault, {}) }, operations);
+  const args = { key: 'access.key', mark: 'farweave:demo', cluster: 'demo' };
+  const steps = [...operations.keys()].map((operation, n) => ({
+    receipt: `run/0${n}-${operation}`,
+    operation,
+    args,
+    generation: 0,
+    timeout: 5_000,
+  }));
+  const task = {
+    cluster: 'demo',
+    revision: 1,
+    fence: 1,
+    host: { ...host, access: { password: 'access.password', key: 'access.key' } },
+    facts: { [ACCESS_KEY]: { vm0: 'access.key' } },
+    sealed: { ...sealedKeys, 'access.password': 'sealed:secret' },
+    steps,
+  };
+  const surroundings = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+  const { findings } = (await surroundings.run(survey, task)) as SurveyResult;
+  expect(findings.map(({ is }) => is)).toEqual(['yes', 'yes', 'yes']);
+  expect(findings[1]).toMatchObject({ facts: { [ACCESS_KEY]: 'access.key', [ACCESS_SUDO]: '' } });
+  const used = hosts.get('vm0').targets.map(({ password, privateKey }) => [password, privateKey]);
+  expect(new Set(used.map(String))).toEqual(new Set([String([undefined, keys['access.key']])]));
 });

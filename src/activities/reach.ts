@@ -43,7 +43,7 @@ export async function reach({ connect, secrets, host, facts }: Way): Promise<Rea
       refusals.push(error);
     }
   }
-  throw keys.length === 0 ? refusals[0] : shutOut(host, isKnown ? refusals.at(-1) : refusals[0]);
+  throw keys.length === 0 && !isKnown ? refusals[0] : shutOut(host, isKnown ? refusals.at(-1) : refusals[0]);
 }
 
 /** Tries a key and nothing else, unless sudo asks. What is not an answer, such as a host that is away, is thrown. */

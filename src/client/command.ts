@@ -101,7 +101,7 @@ export async function fetched(
 function sayingWho({ missing }: SecretsError, { plan }: Draft, state: ClusterView | undefined): SecretsError {
   return new SecretsError(
     missing.map(({ name, message }) => {
-      const hosts = needing(plan.hosts, state?.facts ?? {}, name);
+      const hosts = needing(plan.hosts, state ?? { facts: {}, sealed: {} }, name);
       const who = hosts.length > 3 ? `${hosts.slice(0, 3).join(', ')} and ${hosts.length - 3} more` : hosts.join(', ');
       return { name, message: hosts.length === 0 ? message : `${message} (needed by ${who})` };
     }),

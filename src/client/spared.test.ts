@@ -21,7 +21,7 @@ const ROTATED = 'user: ada, password: { env: NODE_PASSWORD }, rotate: true';
 function made(access: string, facts: Facts, { own = '', sealed = {} } = {}) {
   const { cluster } = parseCluster(file(access, own), { file: 'cluster.yaml' });
   const plan = compilePlan(cluster, { indexes: {} });
-  return { plan, ...spared(plan, cluster.secrets, { facts, sealed }) };
+  return { plan, ...spared(plan, cluster.secrets, { facts, sealed: { 'access.key': 'YWdl', ...sealed } }) };
 }
 const has = (...hosts: string[]): Facts => ({
   'access.key': Object.fromEntries(hosts.map((host) => [host, 'access.key'])),
@@ -55,9 +55,17 @@ it('is content with what is kept for a host that has no key yet, and not with wh
   expect(keptNow('absent:the file pw')).toEqual([]);
 });
 
+it('asks for what was given where the key itself was lost', () => {
+  const { cluster } = parseCluster(file(ROTATED), { file: 'cluster.yaml' });
+  const plan = compilePlan(cluster, { indexes: {} });
+  expect(spared(plan, cluster.secrets, { facts: has('vm0', 'vm1'), sealed: {} }).absent).toEqual({});
+});
+
 it('names the hosts that need a credential', () => {
   const { plan } = made(ROTATED, {});
-  expect(needing(plan.hosts, has('vm0'), 'access.password')).toEqual(['vm1']);
+  expect(needing(plan.hosts, { facts: has('vm0'), sealed: { 'access.key': 'YWdl' } }, 'access.password')).toEqual([
+    'vm1',
+  ]);
 });
 
 function known(access: string, facts: Facts, more = {}) {

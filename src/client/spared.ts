@@ -1,10 +1,13 @@
 import { ACCESS_KEY, ACCESS_SUDO } from '../plan/access-key.ts';
-import type { Facts, HostSpec, Plan } from '../plan/plan.ts';
+import type { HostSpec, Plan } from '../plan/plan.ts';
 import type { Generated, SecretReference } from '../roles/secret.ts';
 import type { ClusterView } from '../workflows/contract.ts';
 
 /** Secrets by name, each with what it stands for. */
 type Named<Value> = Readonly<Record<string, Value>>;
+
+/** What it takes to know by which key each host lets Farweave in. */
+type Known = Pick<ClusterView, 'facts' | 'sealed'>;
 
 /** Credentials that somebody who applies need not give. */
 export interface Spared {
@@ -18,16 +21,16 @@ export interface Spared {
 export function spared(
   { hosts, secrets }: Pick<Plan, 'hosts' | 'secrets'>,
   references: Named<SecretReference | Generated>,
-  { facts, sealed }: Pick<ClusterView, 'facts' | 'sealed'> = { facts: {}, sealed: {} },
+  state: Known = { facts: {}, sealed: {} },
 ): Spared {
   const given = hosts.filter(({ access }) => access.key !== undefined).flatMap(givenTo);
   const ours = [...new Set(given)].filter((name) => secrets[name]?.from === 'spec');
-  const needed = new Set(hosts.flatMap((host) => neededBy(host, facts)));
+  const needed = new Set(hosts.flatMap((host) => neededBy(host, state)));
   const absent = ours.flatMap((name) => {
     const from = references[name];
     return needed.has(name) || from === undefined ? [] : [[name, whereabouts(from)] as const];
   });
-  const isKept = (name: string) => needed.has(name) && sealed[name] !== undefined && !isAbsent(sealed[name]);
+  const isKept = (name: string) => needed.has(name) && !isAbsent(state.sealed[name] ?? ABSENT);
   return { absent: Object.fromEntries(absent), kept: new Set(ours.filter(isKept)) };
 }
 
@@ -37,14 +40,15 @@ export const isAbsent = (sealed: string): boolean => sealed.startsWith(ABSENT);
 export const absent = (where: string): string => `${ABSENT}${where}`;
 
 /** The hosts that a credential is needed for. */
-export function needing(hosts: Plan['hosts'], facts: Facts, secret: string): readonly string[] {
-  return hosts.filter((host) => neededBy(host, facts).includes(secret)).map(({ name }) => name);
+export function needing(hosts: Plan['hosts'], state: Known, secret: string): readonly string[] {
+  return hosts.filter((host) => neededBy(host, state).includes(secret)).map(({ name }) => name);
 }
 
 /** What it takes to get in, and to be root there. */
-function neededBy(host: HostSpec, facts: Facts): readonly string[] {
+function neededBy(host: HostSpec, { facts, sealed }: Known): readonly string[] {
   const { key, password, sudoPassword = password } = host.access;
-  const isIn = key !== undefined && (facts[ACCESS_KEY]?.[host.name] ?? '') !== '';
+  // Where a cluster was adopted without its secrets, nobody has the key any more.
+  const isIn = key !== undefined && sealed[facts[ACCESS_KEY]?.[host.name] ?? ''] !== undefined;
   if (!isIn) return givenTo(host);
   return sudoPassword !== undefined && facts[ACCESS_SUDO]?.[host.name] === 'asks' ? [sudoPassword] : [];
 }

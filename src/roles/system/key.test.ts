@@ -109,8 +109,21 @@ it('takes former keys of the cluster away, and gives them back where that is und
   expect(run(applied(formerKeys, host, former)).exitCode).toBe(0);
   expect(there()).toBe(`${lineOf(second)}\n`);
   expect(others().is).toBe('yes');
+  // As long as they are away the new one is all there is.
+  expect(undo(second)).toMatchObject({ exitCode: 1, stderr: 'the former keys are not back, so this one stays\n' });
   run((formerKeys as unknown as { undo: (...given: unknown[]) => Command }).undo(host, former));
   expect(there()).toBe(`${lineOf(second)}\n${lineOf(first)}\n`);
+  expect(undo(second).exitCode).toBe(0);
+  expect(there()).toBe(`${lineOf(first)}\n`);
+});
+
+it('takes no former key away where the one that is to stay is missing', () => {
+  install(first);
+  expect(run(applied(formerKeys, host, former))).toMatchObject({
+    exitCode: 1,
+    stderr: 'the key that is to stay is not there\n',
+  });
+  expect(there()).toBe(`${lineOf(first)}\n`);
 });
 
 it('publishes which key lets us in, and whether sudo asks', () => {

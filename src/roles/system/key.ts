@@ -29,7 +29,13 @@ export const key = operation('system.key', Key, {
       sh`$as sh -c ${APPEND} sh "$file" ${words(line(name, mark))}
 rm -f ${REMOVED}`,
     ),
-  undo: (host, { mark }) => script(finding(host), sh`$as sh -c ${REMOVE} sh "$file" ${ending(mark)} ^$`),
+  // Not before the former ones are back, or nobody might get in any more.
+  undo: (host, { mark }) =>
+    script(
+      finding(host),
+      sh`[ ! -e ${REMOVED} ] || { echo 'the former keys are not back, so this one stays' >&2; exit 1; }
+$as sh -c ${REMOVE} sh "$file" ${ending(mark)} '^$'`,
+    ),
 });
 
 /** It lets us in, and makes us root: only then is anything else done without. */
@@ -62,7 +68,8 @@ export const formerKeys = operation('system.formerKeys', Keys, {
   apply: (host, { cluster, mark }) =>
     script(
       finding(host),
-      sh`mkdir -p ${STATE}
+      sh`grep -q ${ending(mark)} "$file" || { echo 'the key that is to stay is not there' >&2; exit 1; }
+mkdir -p ${STATE}
 grep -E ${ofCluster(cluster)} "$file" | grep -v ${ending(mark)} > ${REMOVED}.farweave-new || exit 0
 mv -f ${REMOVED}.farweave-new ${REMOVED}
 $as sh -c ${REMOVE} sh "$file" ${ofCluster(cluster)} ${ending(mark)}`,
