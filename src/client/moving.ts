@@ -1,6 +1,7 @@
 import { WithStartWorkflowOperation } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { seal } from '../activities/vault.ts';
+import { givenFor } from '../plan/access-key.ts';
 import type { HostSpec, Plan } from '../plan/plan.ts';
 import {
   type AdoptRequest,
@@ -105,7 +106,7 @@ export async function recall(
 
 /** Names of the secrets by which hosts are reached. The cluster's own key is what nobody has yet. */
 function accessOf(hosts: readonly HostSpec[]): readonly string[] {
-  return [...new Set(hosts.flatMap(({ access: { key: _, ...given } }) => Object.values(given)))];
+  return [...new Set(hosts.flatMap(givenFor))];
 }
 
 /** Secrets sealed anew, for other workers; `lost` are those that could not be opened. An entry of a worker's own list stays one. */

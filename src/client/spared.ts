@@ -1,4 +1,4 @@
-import { ACCESS_KEY, ACCESS_SUDO } from '../plan/access-key.ts';
+import { ACCESS_KEY, ACCESS_SUDO, givenFor } from '../plan/access-key.ts';
 import type { HostSpec, Plan } from '../plan/plan.ts';
 import type { Generated, SecretReference } from '../roles/secret.ts';
 import type { ClusterView } from '../workflows/contract.ts';
@@ -23,7 +23,7 @@ export function spared(
   references: Named<SecretReference | Generated>,
   state: Known = { facts: {}, sealed: {} },
 ): Spared {
-  const given = hosts.filter(({ access }) => access.key !== undefined).flatMap(givenTo);
+  const given = hosts.filter(({ access }) => access.key !== undefined).flatMap(givenFor);
   const ours = [...new Set(given)].filter((name) => secrets[name]?.from === 'spec');
   const needed = new Set(hosts.flatMap((host) => neededBy(host, state)));
   const absent = ours.flatMap((name) => {
@@ -49,12 +49,8 @@ function neededBy(host: HostSpec, { facts, sealed }: Known): readonly string[] {
   const { key, password, sudoPassword = password } = host.access;
   // Where a cluster was adopted without its secrets, nobody has the key any more.
   const isIn = key !== undefined && sealed[facts[ACCESS_KEY]?.[host.name] ?? ''] !== undefined;
-  if (!isIn) return givenTo(host);
+  if (!isIn) return givenFor(host);
   return sudoPassword !== undefined && facts[ACCESS_SUDO]?.[host.name] === 'asks' ? [sudoPassword] : [];
-}
-
-function givenTo({ access: { key: _, ...given } }: HostSpec): readonly string[] {
-  return Object.values(given);
 }
 
 function whereabouts(from: SecretReference | Generated): string {

@@ -20,6 +20,11 @@ export function withKey<Host extends Pick<HostSpec, 'access'>>(host: Host, knowl
   return host.access.key === undefined ? host : { ...host, access: { ...host.access, key: currentKey(knowledge) } };
 }
 
+/** The credentials that were given for a host, by the names of their secrets. */
+export function givenFor({ access }: Pick<HostSpec, 'access'>): readonly string[] {
+  return Object.entries(access).flatMap(([field, name]) => (field === 'key' ? [] : [name]));
+}
+
 /** The way in to one host, of all facts. */
 export function wayIn(host: string, facts: Facts): Facts {
   return Object.fromEntries(

@@ -168,7 +168,7 @@ function asWanted(aim: Aim, stages: readonly Stage[]): readonly Stage[] {
 }
 
 const isOfKey = ({ args }: Stage) =>
-  namedArguments(args).some(([name, key]) => name === 'key' && isAccessKey(`${key}`));
+  namedArguments(args).some(([name, key]) => name === 'key' && typeof key === 'string' && isAccessKey(key));
 
 /** Numbered before any are left out, so that a check has one id in every plan. */
 function withId(stage: Stage, n: number, { length }: readonly Stage[]): Stage {

@@ -54,15 +54,16 @@ afterEach(() => {
   rmSync(cwd, { recursive: true });
 });
 
+interface Options {
+  readonly aim?: Aim;
+  readonly more?: string;
+}
+
 interface Here {
   /** Applies a cluster file of these hosts as the command does, and gives what is remembered then. */
-  roll(
-    hosts: readonly string[],
-    secrets?: Record<string, string>,
-    options?: { aim?: Aim; more?: string },
-  ): Promise<Told>;
+  readonly roll: (hosts: readonly string[], secrets?: Record<string, string>, options?: Options) => Promise<Told>;
   /** The command line, in a folder that has the cluster file of these hosts. */
-  call(hosts: readonly string[], ...argv: string[]): Promise<Said>;
+  readonly call: (hosts: readonly string[], ...argv: string[]) => Promise<Said>;
 }
 type Told = Awaited<ReturnType<typeof status>> & { readonly exitCode: number; readonly said: string };
 

@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { applied, hostAt, said } from '../../../test/applied.ts';
-import { ran } from '../../../test/sh.ts';
-import { makeKey, publicHalf } from '../../ssh/access-key.ts';
-import type { Command } from '../../ssh/command.ts';
-import { formerKeys, key, keyStages, login } from './key.ts';
+import { formerKeys, key, keyStages, login } from '../../src/roles/system/key.ts';
+import { makeKey, publicHalf } from '../../src/ssh/access-key.ts';
+import type { Command } from '../../src/ssh/command.ts';
+import { applied, hostAt, said } from '../applied.ts';
+import { ran } from '../sh.ts';
 
 const host = hostAt(0);
 const first = { key: 'access.key', mark: 'farweave:demo' };
@@ -51,7 +51,9 @@ it('installs the key in a folder that only its owner may read, and finds it ther
   expect(there()).toBe(`${lineOf(first)}\n`);
   expect([statSync(join(home, '.ssh')).mode & 0o777, statSync(file()).mode & 0o777]).toEqual([0o700, 0o600]);
   expect(has(first)).toBe('yes');
-  expect(execFileSync('ssh-keygen', ['-lf', file()], { encoding: 'utf8' })).toMatch(/ farweave:demo \(ED25519\)/);
+  expect(execFileSync('/usr/bin/ssh-keygen', ['-lf', file()], { encoding: 'utf8' })).toMatch(
+    / farweave:demo \(ED25519\)/,
+  );
 });
 
 it('leaves the keys of others as they are, even behind a last line that does not end', () => {
