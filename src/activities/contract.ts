@@ -1,12 +1,8 @@
-import type { Packed } from '../plan/pack.ts';
-import type { Bastions, Facts, HostSpec, Json, Knowledge, Plan, Window } from '../plan/plan.ts';
-import type { Opening } from '../plan/window.ts';
-import type { HostChange } from '../spec/change.ts';
-import type { Kept } from '../spec/kept.ts';
+import type { Bastions, Facts, HostSpec, Json } from '../plan/plan.ts';
 import type { Copy } from '../ssh/marker.ts';
+import type { Sealed } from './cluster-contract.ts';
 
-/** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
-export type Sealed = Readonly<Record<string, string>>;
+export type * from './cluster-contract.ts';
 
 /** One operation to bring about on one host. */
 export interface Step {
@@ -58,7 +54,7 @@ export interface Task {
   /** On the way to the host. */
   readonly bastions?: Bastions;
   readonly steps: readonly Step[];
-  /** The facts that the steps need, and the keys of the host and its bastions. */
+  /** The facts that the steps need, those of the way in to the host, and the keys of its bastions. */
   readonly facts: Facts;
   /** What the steps and the access to the host need. */
   readonly sealed: Sealed;
@@ -125,54 +121,6 @@ export interface Recalled {
 export type Recall = (task: Task & { readonly copy?: boolean }) => Promise<Recalled>;
 export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
 
-/** Makes the secrets that are missing, sealed at once. Fails with InvalidArguments where it cannot open what it is to `open`. */
-export type GenerateSecrets = (wanted: {
-  readonly open?: Sealed;
-  readonly secrets: Readonly<Record<string, { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }>>;
-}) => Promise<Sealed>;
-
-/** Seals anew what is not sealed for the identity that the worker has now. Entries of workers' allowlists stay out; `lost` cannot be opened. */
-export type Reseal = (asked: { readonly sealed: Sealed }) => Promise<{
-  readonly recipient: string;
-  readonly sealed: Sealed;
-  readonly lost: readonly string[];
-}>;
-
-/** What a cluster is to be after a change of its hosts. */
-export interface Replanned extends Planned {
-  readonly wanted: Kept;
-  /** What was wanted before, where hosts leave. */
-  readonly former?: Kept;
-  /** A host that leaves under another name, since its own is taken by another machine. */
-  readonly renamed?: { readonly from: string; readonly to: string };
-  readonly knowledge: Knowledge;
-  /** How the cluster is once all have left. */
-  readonly after?: Planned;
-}
-
-interface Planned {
-  readonly plan: Packed<{ readonly plan: Plan }>['plan'];
-  readonly digest: string;
-}
-
-export interface Changing {
-  readonly wanted: Kept;
-  /** What hosts are still leaving. */
-  readonly former?: Kept;
-  /** One after another. */
-  readonly changes: readonly HostChange[];
-  readonly knowledge: Knowledge;
-  readonly forced?: boolean;
-  /** Data of hosts that leave is erased. */
-  readonly data?: boolean;
-}
-
-/** Makes the plan for a cluster whose hosts change. Touches no host. Fails with InvalidArguments, which says all that is wrong. */
-export type PlanChange = (asked: Changing) => Promise<Replanned>;
-
-/** The same as a question: gives the hosts that the last of the changes brings. */
-export type CheckChange = (asked: Changing) => Promise<readonly HostSpec[]>;
-
 /** The key that a machine shows to whoever connects. Nothing is sent to it; to bastions on the way their login is. */
 export type Greet = (asked: {
   readonly host: HostSpec;
@@ -182,31 +130,16 @@ export type Greet = (asked: {
   readonly sealed?: Sealed;
 }) => Promise<string>;
 
-/** Says that a worker is there. */
-export type Present = () => Promise<void>;
-
-/** Which sites may be worked on now, and for how long that stays so. */
-export type AskWindows = (asked: {
-  readonly windows: Readonly<Record<string, Window>>;
-}) => Promise<Readonly<Record<string, Opening>>>;
-
 /** Tries once to log in to each of the hosts. Gives the names of those that answer; fails, to be tried again, while none does. */
 export type AwaitHosts = (asked: {
   readonly hosts: readonly HostSpec[];
   /** On the way to the hosts. */
   readonly bastions?: Bastions;
-  /** The keys of hosts and bastions. */
+  /** Those of the ways in to the hosts, and the keys of bastions. */
   readonly facts: Facts;
   /** What the access to the hosts needs. */
   readonly sealed: Sealed;
 }) => Promise<readonly string[]>;
-
-/** Asks another workflow by a query, which leaves nothing in its history. Gives what it answers; fails where there is none. */
-export type AskWorkflow = (asked: {
-  readonly workflowId: string;
-  readonly query: string;
-  readonly args: readonly Json[];
-}) => Promise<unknown>;
 
 /** What the reader of a failure can do about it. */
 export type FailureType =
@@ -238,6 +171,8 @@ export interface FailureDetail {
   readonly hint?: string;
   /** The key that the host showed in place of the one that is known of it. */
   readonly shownKey?: string;
+  /** What was learnt of the host by it. */
+  readonly facts?: Readonly<Record<string, string>>;
   /** What ran on the host has ended for good: another attempt needs a raised generation, or it would be shown this end again. */
   readonly ended?: true;
 }

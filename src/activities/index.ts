@@ -27,7 +27,8 @@ import { Heard } from './heard.ts';
 import { createPerformer } from './performer.ts';
 import { createPlanChange } from './plan-change.ts';
 import { createRecall } from './recall.ts';
-import { createGenerate, createReseal, createSecrets } from './secrets.ts';
+import { createGenerate, createReseal } from './sealing.ts';
+import { createSecrets } from './secrets.ts';
 import type { Vault } from './vault.ts';
 import { askWindows } from './windows.ts';
 
