@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { ApplicationFailure } from '@temporalio/common';
 import { HostKeyChanged } from '../ssh/errors.ts';
-import type { Target } from '../ssh/host.ts';
 import type { AwaitHosts } from './contract.ts';
 import { cancelled, handedOver } from './failures.ts';
 import { startPulse } from './pulse.ts';
+import { reach, type Way } from './reach.ts';
 import type { Tools } from './visit.ts';
 
 /** One look at hosts that are parked: who can be logged in to. Changes nothing. */
@@ -15,7 +15,7 @@ export function createAwait({ connect, open }: Tools): AwaitHosts {
     const secrets = open(sealed);
     const pulse = startPulse(secrets.redact);
     try {
-      const looks = Promise.all(hosts.map((host) => whyNot(connect, secrets.target(host, facts, bastions))));
+      const looks = Promise.all(hosts.map((host) => whyNot({ connect, secrets, host, facts, bastions })));
       const stopped = pulse.stop.aborted ? Promise.resolve() : once(pulse.stop, 'abort');
       const reasons = await Promise.race([looks, stopped.then(() => undefined)]);
       if (!reasons) throw pulse.cancel.aborted ? cancelled({ results: [] }) : handedOver();
@@ -30,9 +30,9 @@ export function createAwait({ connect, open }: Tools): AwaitHosts {
 }
 
 /** Why a host does not let us in, if so. */
-async function whyNot(connect: Tools['connect'], target: Promise<Target>): Promise<string | undefined> {
+async function whyNot(way: Way): Promise<string | undefined> {
   try {
-    await connect(await target);
+    await reach(way);
     return undefined;
   } catch (error) {
     // It is there, but may be another one. That is for people to say, and a rollout is what asks them.

@@ -1,13 +1,10 @@
-import type { Bastions, Facts, HostSpec, Json, Window } from '../plan/plan.ts';
-import type { Opening } from '../plan/window.ts';
+import type { Bastions, Facts, HostSpec, Json } from '../plan/plan.ts';
 import type { Copy } from '../ssh/marker.ts';
+import type { Sealed } from './cluster-contract.ts';
 import type { Refused } from './failure-contract.ts';
 
-export type { Changing, CheckChange, PlanChange, Replanned } from './change-contract.ts';
+export type * from './cluster-contract.ts';
 export type { FailureDetail, FailureType, Refused } from './failure-contract.ts';
-
-/** Secret name → ciphertext for the workers' age recipient (base64), or `worker:ENTRY` for an entry of the worker's own allowlist. */
-export type Sealed = Readonly<Record<string, string>>;
 
 /** One operation to bring about on one host. */
 export interface Step {
@@ -59,7 +56,7 @@ export interface Task {
   /** On the way to the host. */
   readonly bastions?: Bastions;
   readonly steps: readonly Step[];
-  /** The facts that the steps need, and the keys of the host and its bastions. */
+  /** The facts that the steps need, those of the way in to the host, and the keys of its bastions. */
   readonly facts: Facts;
   /** What the steps and the access to the host need. */
   readonly sealed: Sealed;
@@ -134,19 +131,6 @@ export type SettleTogether = (task: Together<Parameters<Settle>[0]>) => Promise<
 
 export type Survey = (task: Task & { readonly explain?: boolean }) => Promise<SurveyResult>;
 
-/** Makes the secrets that are missing, sealed at once. Fails with InvalidArguments where it cannot open what it is to `open`. */
-export type GenerateSecrets = (wanted: {
-  readonly open?: Sealed;
-  readonly secrets: Readonly<Record<string, { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }>>;
-}) => Promise<Sealed>;
-
-/** Seals anew what is not sealed for the identity that the worker has now. Entries of workers' allowlists stay out; `lost` cannot be opened. */
-export type Reseal = (asked: { readonly sealed: Sealed }) => Promise<{
-  readonly recipient: string;
-  readonly sealed: Sealed;
-  readonly lost: readonly string[];
-}>;
-
 /** The key that a machine shows to whoever connects. Nothing is sent to it; to bastions on the way their login is. */
 export type Greet = (asked: {
   readonly host: HostSpec;
@@ -156,28 +140,13 @@ export type Greet = (asked: {
   readonly sealed?: Sealed;
 }) => Promise<string>;
 
-/** Says that a worker is there. */
-export type Present = () => Promise<void>;
-
-/** Which sites may be worked on now, and for how long that stays so. */
-export type AskWindows = (asked: {
-  readonly windows: Readonly<Record<string, Window>>;
-}) => Promise<Readonly<Record<string, Opening>>>;
-
 /** Tries once to log in to each of the hosts. Gives the names of those that answer; fails, to be tried again, while none does. */
 export type AwaitHosts = (asked: {
   readonly hosts: readonly HostSpec[];
   /** On the way to the hosts. */
   readonly bastions?: Bastions;
-  /** The keys of hosts and bastions. */
+  /** Those of the ways in to the hosts, and the keys of bastions. */
   readonly facts: Facts;
   /** What the access to the hosts needs. */
   readonly sealed: Sealed;
 }) => Promise<readonly string[]>;
-
-/** Asks another workflow by a query, which leaves nothing in its history. Gives what it answers; fails where there is none. */
-export type AskWorkflow = (asked: {
-  readonly workflowId: string;
-  readonly query: string;
-  readonly args: readonly Json[];
-}) => Promise<unknown>;

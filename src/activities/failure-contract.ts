@@ -30,6 +30,8 @@ export interface FailureDetail {
   readonly hint?: string;
   /** The key that the host showed in place of the one that is known of it. */
   readonly shownKey?: string;
+  /** What was learnt of the host by it. */
+  readonly facts?: Readonly<Record<string, string>>;
   /** What ran on the host has ended for good: another attempt needs a raised generation, or it would be shown this end again. */
   readonly ended?: true;
 }

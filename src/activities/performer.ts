@@ -1,3 +1,4 @@
+import { ACCESS_KEY, isAccessKey } from '../plan/access-key.ts';
 import { type Operation, undoing, type Verdict } from '../roles/operation.ts';
 import { type Output, script, sh } from '../ssh/command.ts';
 import { isLoss } from '../ssh/errors.ts';
@@ -6,7 +7,7 @@ import * as lane from '../ssh/lane.ts';
 import * as marker from '../ssh/marker.ts';
 import * as origins from '../ssh/origins.ts';
 import * as receipts from '../ssh/receipt.ts';
-import type { Activity, Finding, Owner, Result, Settle, Step, Survey } from './contract.ts';
+import type { Activity, Finding, Owner, Result, Sealed, Settle, Step, Survey } from './contract.ts';
 import { failure, owned } from './failures.ts';
 import { type Aim, bringAbout, result } from './lane.ts';
 import { answered, awaitState, describe, type State, wrong } from './state.ts';
@@ -80,7 +81,9 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
       for (const step of task.steps) {
         visit.where = `undo of ${step.operation} on ${visit.host.name}`;
         visit.says(step, 'undo');
-        visit.results.push({ changed: await takeBack(visit, step, describe(operations, visit, step)) });
+        const state = describe(operations, visit, step);
+        const changed = await takeBack(visit, step, state);
+        visit.results.push({ changed, ...(changed && withoutKey(state, task.sealed)) });
       }
       return visit.results;
     });
@@ -155,6 +158,14 @@ ${undo}
     ),
   );
   return true;
+}
+
+/** Where the key was taken away that let us in, the one before it does again. */
+function withoutKey({ operation, args }: State, sealed: Sealed): Pick<Result, 'facts'> {
+  const key = 'admits' in operation ? operation.admits?.(args) : undefined;
+  if (key === undefined) return {};
+  const others = Object.keys(sealed).filter((name) => isAccessKey(name) && name !== key);
+  return { facts: { [ACCESS_KEY]: others.at(-1) ?? '' } };
 }
 
 function unlessStopped({ stop }: Visit): (error: unknown) => void {

@@ -76,9 +76,9 @@ const follow =
   };
 
 /** The machine that takes a name over is another one, with a place of its own in the network. */
-function withName({ indexes }: Knowledge, { from, to }: NonNullable<Renamed>): Knowledge {
+function withName({ indexes, ...known }: Knowledge, { from, to }: NonNullable<Renamed>): Knowledge {
   const { [from]: index, ...others } = indexes;
-  return { indexes: index === undefined ? others : { ...others, [to]: index } };
+  return { ...known, indexes: index === undefined ? others : { ...others, [to]: index } };
 }
 
 function hostsIn(change: HostChange) {

@@ -1,4 +1,4 @@
-import type { Command, Output, Question, Request } from '../ssh/command.ts';
+import type { Command, Login, Output, Question, Request } from '../ssh/command.ts';
 import type { AskOptions, Host, Values } from '../ssh/host.ts';
 
 const HTTP_TIMEOUT = 10_000;
@@ -6,12 +6,12 @@ const BODY_LIMIT = 4096;
 /** As curl's for "failed to connect". */
 const NO_CONNECTION = 7;
 
-/** All answers in the order of the questions: the host's in one round trip, requests from here at the same time. */
+/** All answers in the order of the questions: the host's in one round trip; requests from here, and logins, at the same time. */
 export async function ask(
   host: Host,
   questions: readonly Question[],
   values: Values,
-  options: AskOptions,
+  { tryKey, ...options }: AskOptions & { readonly tryKey: (key: string) => Promise<Output> },
 ): Promise<readonly Output[]> {
   const commands = questions.filter((question): question is Command => 'text' in question);
   // Several operations may ask the same, such as a look into a database: once will do. A text names its variables by
@@ -19,10 +19,14 @@ export async function ask(
   const distinct = [...new Map(commands.map((command) => [command.text, command])).values()];
   const [told, fetched] = await Promise.all([
     distinct.length > 0 ? host.ask(distinct, values, options) : [],
-    Promise.all(questions.map(async (question) => ('get' in question ? request(question) : undefined))),
+    Promise.all(questions.map(async (question) => ('text' in question ? undefined : fromHere(question)))),
   ]);
   const answers = new Map(distinct.map(({ text }, n) => [text, told[n]]));
-  return questions.map((question, n) => ('get' in question ? fetched[n] : answers.get(question.text)) ?? NO_ANSWER);
+  return questions.map((question, n) => ('text' in question ? answers.get(question.text) : fetched[n]) ?? NO_ANSWER);
+
+  function fromHere(question: Request | Login): Promise<Output> {
+    return 'get' in question ? request(question) : tryKey(question.login);
+  }
 }
 
 const NO_ANSWER: Output = { exitCode: 127, stdout: '', stderr: 'no answer' };

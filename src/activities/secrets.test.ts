@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { HostSpec } from '../plan/plan.ts';
 import { digest, secret, sh, text, words } from '../ssh/command.ts';
+import { createGenerate, createReseal } from './sealing.ts';
 import { createSecrets } from './secrets.ts';
 import type { Vault } from './vault.ts';
 
@@ -46,6 +47,29 @@ it('leads to a host by its bastions, each with its own credentials and the key t
     type: 'InvalidArguments',
     message: expect.stringContaining('gone'),
   });
+});
+
+it('leads to a host by the key of the cluster as it does by what was given, and with nothing else', async () => {
+  const bastions = {
+    gate: { address: '192.0.2.1', port: 22, user: 'jump', access: { password: 'backup' }, limits: { sessions: 9 } },
+  };
+  const limits = { sessions: 2 };
+  const access = { password: 'password', key: 'access.key' };
+  const behind: HostSpec = { ...host, via: 'gate', agent: true, become: 'doas', limits, access };
+  const facts = { 'host.key': { vm1: 'SHA256:vm1' }, 'bastion.key': { gate: 'SHA256:gate' } };
+  const secrets = open({ ...sealed, 'access.key': 'sealed:made' });
+  const { password, agent, ...way } = await secrets.target(behind, facts, bastions);
+  expect({ password, agent }).toEqual({ password: 'a "b&c', agent: true });
+  expect(way).toMatchObject({ via: { password: 'from the worker', hostKey: 'SHA256:gate' }, become: 'doas' });
+  expect(way.shares).toHaveLength(2);
+  expect(await secrets.keyed(behind, facts, { key: 'access.key', bastions })).toEqual({ ...way, privateKey: 'made' });
+});
+
+it('leaves alone what was not given, where others are opened or sealed anew', async () => {
+  const unopened = { ...vault, open: () => Promise.reject(new Error()), reseal: () => Promise.reject(new Error()) };
+  const absent = { password: 'absent:the file pw', backup: 'worker:BACKUP' };
+  expect(await createReseal(unopened)({ sealed: absent })).toMatchObject({ sealed: {}, lost: [] });
+  expect(await createGenerate(unopened)({ secrets: {}, open: absent })).toEqual({});
 });
 
 it.each([

@@ -1,32 +1,39 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
-import {
-  BASTION_KEY,
-  type BastionSpec,
-  type Bastions,
-  DIGEST_KEY,
-  type Facts,
-  HOST_KEY,
-  type HostSpec,
-} from '../plan/plan.ts';
+import { ACCESS_KEY, ACCESS_SUDO, isAccessKey, sudoPasswordOf } from '../plan/access-key.ts';
+import { BASTION_KEY, type Bastions, DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import { wayTo } from '../plan/way.ts';
-import type { Command, Encoding, Text, Variable } from '../ssh/command.ts';
+import { publicHalf } from '../ssh/access-key.ts';
+import type { Command, Encoding, Secret, Text, Variable } from '../ssh/command.ts';
 import type { Target, Values } from '../ssh/host.ts';
-import type { GenerateSecrets, Reseal, Sealed } from './contract.ts';
+import type { Sealed } from './contract.ts';
 import { failure } from './failures.ts';
 import { Redaction } from './redaction.ts';
-import { random, type Vault } from './vault.ts';
+import type { Vault } from './vault.ts';
 
 /** In place of a ciphertext: an entry of the worker's own allowlist. */
 const WORKER = 'worker:';
+/** In place of a ciphertext: it was not given, and where it would come from. */
+const ABSENT = 'absent:';
 
 /** The secrets of one activity, opened as they are needed. */
 export interface Secrets {
-  /** How to reach the host, by which bastions, and the keys they must show. */
+  /** How to reach the host with the credentials that were given, by which bastions, and the keys they must show. */
   target(host: HostSpec, facts: Facts, bastions?: Bastions): Promise<Target>;
+  /** The keys that were made for the cluster, by name: the one that is known to do at this host first, then the one that is to. */
+  keys(host: HostSpec, facts: Facts): readonly string[];
+  /** How to reach the host with one of them alone and, where sudo is known to ask, or told to, the password for that. */
+  keyed(host: HostSpec, facts: Facts, by: Keyed): Promise<Target>;
   /** What the shell variables of some commands are to hold. */
   values(commands: readonly Pick<Command, 'variables'>[]): Promise<Values>;
   /** A text without the secrets that were opened so far: short ones by this activity, others by any of this worker. */
   readonly redact: (text: string) => string;
+}
+
+/** By which key of the cluster a host is to let us in. */
+interface Keyed {
+  readonly key: string;
+  readonly bastions?: Bastions | undefined;
+  readonly sudo?: boolean;
 }
 
 /** Characters. A value that is shorter may be a word that others use. */
@@ -44,6 +51,7 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
       const text = sealed[name];
       if (text === undefined && guessing) return randomBytes(16).toString('hex');
       if (text === undefined) throw failure('InvalidArguments', `the secret ${name} did not come along`);
+      if (text.startsWith(ABSENT)) throw absent(name, text.slice(ABSENT.length));
       if (!text.startsWith(WORKER))
         return vault
           .open(text)
@@ -68,7 +76,7 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
     }
 
     async function valueOf(variable: Variable): Promise<string> {
-      if ('secret' in variable) return ENCODE[variable.encoding](await secret(variable.secret));
+      if ('secret' in variable) return encoded(await secret(variable.secret), variable);
       return keyedHash(await secret(DIGEST_KEY), await plain(variable.digest));
     }
 
@@ -77,42 +85,58 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
       return (await Promise.all(parts)).join('');
     }
 
-    /** A machine with the values of what it takes to log in there. `keys`: those that are known. */
-    async function machine(
-      { name, address, port, user, agent, become, access, hostKey }: Pick<HostSpec, 'name' | 'become'> & BastionSpec,
-      keys: Facts[string] = {},
-    ): Promise<Target> {
-      const pinned = hostKey ?? keys[name];
+    async function credentials(access: Omit<HostSpec['access'], 'key'>): Promise<Pick<Target, keyof typeof access>> {
       const entries = Object.entries(access).map(async ([field, of]) => [field, await secret(of)] as const);
+      return Object.fromEntries(await Promise.all(entries));
+    }
+
+    /** How to get to a host, without what it takes to be let in there. */
+    async function way(host: HostSpec, facts: Facts, bastions: Bastions = {}): Promise<Target> {
+      const passed = wayTo(host, bastions);
+      const { via: missing } = passed.at(-1) ?? host;
+      if (missing !== undefined) throw failure('InvalidArguments', `the bastion ${missing} did not come along`);
+      let via: Target | undefined;
+      for (const { agent, access, ...bastion } of passed.toReversed())
+        via = {
+          ...machine(bastion, facts[BASTION_KEY]),
+          bastion: true,
+          ...(agent && { agent }),
+          ...(await credentials(access)),
+          ...(via && { via }),
+        };
+      const shared = [
+        { of: `site ${host.site}`, limits: host.limits },
+        ...passed.map(({ name, limits }) => ({ of: `bastion ${name}`, limits })),
+      ];
+      const shares = shared.flatMap(({ of, limits }) => (limits ? [{ of, ...limits }] : []));
       return {
-        name,
-        address,
-        port,
-        user,
-        ...(agent && { agent }),
-        ...(become && { become }),
-        ...(Object.fromEntries(await Promise.all(entries)) as Pick<Target, keyof HostSpec['access']>),
-        ...(pinned !== undefined && { hostKey: pinned }),
+        ...machine(host, facts[HOST_KEY]),
+        ...(host.become && { become: host.become }),
+        ...(via && { via }),
+        ...(shares.length > 0 && { shares }),
       };
     }
 
     return {
-      async target(host, facts, bastions = {}) {
-        const way = wayTo(host, bastions);
-        const { via: missing } = way.at(-1) ?? host;
-        if (missing !== undefined) throw failure('InvalidArguments', `the bastion ${missing} did not come along`);
-        let via: Target | undefined;
-        for (const bastion of way.toReversed())
-          via = { ...(await machine(bastion, facts[BASTION_KEY])), bastion: true, ...(via && { via }) };
-        const shared = [
-          { of: `site ${host.site}`, limits: host.limits },
-          ...way.map(({ name, limits }) => ({ of: `bastion ${name}`, limits })),
-        ];
-        const shares = shared.flatMap(({ of, limits }) => (limits ? [{ of, ...limits }] : []));
+      async target(host, facts, bastions) {
+        const { key: _, ...access } = host.access;
         return {
-          ...(await machine(host, facts[HOST_KEY])),
-          ...(via && { via }),
-          ...(shares.length > 0 && { shares }),
+          ...(await way(host, facts, bastions)),
+          ...(host.agent && { agent: true }),
+          ...(await credentials(access)),
+        };
+      },
+      keys({ name, access }, facts) {
+        const likely = [facts[ACCESS_KEY]?.[name], access.key].filter((key) => key !== undefined && key in sealed);
+        const others = Object.keys(sealed).filter(isAccessKey).toReversed();
+        return [...new Set([...likely, ...others])] as readonly string[];
+      },
+      async keyed(host, facts, { key, bastions, sudo = facts[ACCESS_SUDO]?.[host.name] === 'asks' }) {
+        const password = sudo ? sudoPasswordOf(host) : undefined;
+        return {
+          ...(await way(host, facts, bastions)),
+          privateKey: await secret(key),
+          ...(password !== undefined && { sudoPassword: await secret(password) }),
         };
       },
       async values(commands) {
@@ -125,49 +149,34 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
   };
 }
 
-/** `secrets.generate`: made and sealed in one go, so that no value leaves the worker. */
-export function createGenerate(vault: Vault): GenerateSecrets {
-  return async ({ secrets, open = {} }) => {
-    const opened = Object.entries(open).map(async ([name, text]) => [name, await isOurs(vault, text)] as const);
-    const foreign = (await Promise.all(opened)).flatMap(([name, isOpen]) => (isOpen ? [] : [name]));
-    if (foreign.length > 0)
-      throw failure(
-        'InvalidArguments',
-        `${foreign.join(', ')}: sealed for other workers than these, or damaged`,
-        FOREIGN,
-      );
-    const sealed = Object.entries(secrets).map(async ([name, how]) => [name, await vault.seal(random(how))] as const);
-    return Object.fromEntries(await Promise.all(sealed));
-  };
-}
+/** Whether it has to be opened: other texts stand in place of a ciphertext. */
+export const isCiphertext = (text: string) => !text.startsWith(WORKER) && !text.startsWith(ABSENT);
 
-/** `secrets.reseal`: opened and sealed in one go, so that no value leaves the worker. */
-export function createReseal(vault: Vault): Reseal {
-  return async ({ sealed }) => {
-    const entries = Object.entries(sealed).filter(([, text]) => !text.startsWith(WORKER));
-    const anew = entries.map(async ([name, text]) => [name, await vault.reseal(text).catch(() => undefined)] as const);
-    const done = await Promise.all(anew);
-    return {
-      recipient: await vault.recipientNow(),
-      sealed: Object.fromEntries(
-        done.flatMap(([name, text]) => (text === undefined || text === sealed[name] ? [] : [[name, text] as const])),
-      ),
-      lost: done.flatMap(([name, text]) => (text === undefined ? [name] : [])),
-    };
-  };
-}
-
-const isOurs = (vault: Vault, text: string) =>
-  vault.open(text).then(
-    () => true,
-    () => false,
-  );
-
-const FOREIGN = {
+export const FOREIGN = {
   hint: 'Seal it for these workers (farweave secrets seal; FARWEAVE_RECIPIENT must be theirs) and apply again. What was generated needs the identity that it was sealed for.',
 };
 
-const ENCODE: Readonly<Record<Encoding, (value: string) => string>> = {
+/** A machine without its credentials. `keys`: those that are known. */
+function machine(
+  { name, address, port, user, hostKey }: Pick<HostSpec, 'name' | 'address' | 'port' | 'user' | 'hostKey'>,
+  keys: Facts[string] = {},
+): Target {
+  const pinned = hostKey ?? keys[name];
+  return { name, address, port, user, ...(pinned !== undefined && { hostKey: pinned }) };
+}
+
+function absent(name: string, where: string) {
+  return failure('AuthenticationFailed', `${name} was not given`, {
+    hint: `It comes from ${where}: apply again with it.`,
+  });
+}
+
+/** Of what is no key, which is only ever guessed, there is no half that anybody has. */
+function encoded(value: string, { encoding }: Secret): string {
+  return encoding === 'public' ? (publicHalf(value) ?? 'none') : ENCODE[encoding](value);
+}
+
+const ENCODE: Readonly<Record<Exclude<Encoding, 'public'>, (value: string) => string>> = {
   raw: (value) => value,
   json: (value) => JSON.stringify(value).slice(1, -1),
   uri: encodeURIComponent,

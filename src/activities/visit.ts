@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { Context } from '@temporalio/activity';
+import { ACCESS_SUDO } from '../plan/access-key.ts';
 import { BASTION_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
 import type { Command, Output, Question } from '../ssh/command.ts';
-import type { Connect, Host, Job, Target } from '../ssh/host.ts';
+import type { Connect, Host, Job } from '../ssh/host.ts';
 import { keyOf } from '../ssh/key.ts';
 import { Crowded } from '../ssh/limits.ts';
 import { claiming, holding } from '../ssh/marker.ts';
@@ -11,6 +12,7 @@ import { cancelled, classify, crowded, exitFailure, failure, handedOver, lastLin
 import type { Heard } from './heard.ts';
 import { startPulse } from './pulse.ts';
 import { ask } from './question.ts';
+import { learntBy, type Reached, reach, tryKey } from './reach.ts';
 import type { createSecrets } from './secrets.ts';
 
 /** What an activity has to do with a host: ask it and change it, with its secrets at hand. */
@@ -67,15 +69,31 @@ export async function visiting<T>(
   const { host, bastions, facts, sealed, fence, owner } = task;
   const secrets = open(sealed, options);
   const pulse = startPulse(secrets.redact);
-  let target: Target | undefined;
-  const over = new AbortController();
-  const reach = async () => connect((target ??= await secrets.target(host, facts, bastions)), over.signal);
+  const way = { connect, secrets, host, facts, bastions };
+  let by: Reached | undefined;
+  /** Until it is aborted the connection is not closed for the sake of others. */
+  let held = new AbortController();
+  const reached = async () => {
+    const during = held.signal;
+    by = by
+      ? { ...by, connection: await connect(by.target, during).catch(inTurn) }
+      : await reach({ ...way, during }).catch(inTurn);
+    return by.connection;
+  };
+  const logIn = async (key: string, hostKey: string): Promise<Output> => {
+    // Who has been let in by the key need not try it.
+    if (key === by?.key) return { exitCode: 0, stdout: facts[ACCESS_SUDO]?.[host.name] ?? '', stderr: '' };
+    // It takes a connection of its own, for which ours may have to make room.
+    held.abort();
+    held = new AbortController();
+    return await tryKey({ ...way, host: { ...host, hostKey } }, key).catch(inTurn);
+  };
   const follow = async (key: string, steps: readonly Step[], job: Pick<Job, 'script' | 'values'>) => {
     const { rollout } = placeOf(steps[0]!);
     const timeout = steps.reduce((sum, step) => sum + step.timeout, 0);
     const offset = pulse.offsetOf(key);
     pulse.says({ job: key, offset });
-    const connection = await reach();
+    const connection = await reached();
     const watch = { offset, cancel: pulse.cancel, detach: pulse.detach, onLog: pulse.log };
     const { exitCode, stdout } = await connection.run({ key, ...job, fence, timeout, rollout }, watch);
     const said = secrets.redact(stdout);
@@ -88,16 +106,17 @@ export async function visiting<T>(
     results: [],
     begun: 0,
     where: host.name,
-    hostKey: async () => (await reach()).hostKey,
+    hostKey: async () => (await reached()).hostKey,
     newBastionKeys: async () => {
-      const { bastionKeys = {} } = await reach();
+      const { bastionKeys = {} } = await reached();
       const isNew = ([name, key]: readonly [string, string]) => facts[BASTION_KEY]?.[name] !== key;
       return Object.fromEntries(Object.entries(bastionKeys).filter(isNew));
     },
     ask: async (questions) => {
       const values = await secrets.values(questions.filter((question): question is Command => 'text' in question));
-      const connection = await reach();
-      return ask(connection, questions, values, { cancel: pulse.stop });
+      const connection = await reached();
+      const { hostKey } = connection;
+      return ask(connection, questions, values, { cancel: pulse.stop, tryKey: (key) => logIn(key, hostKey) });
     },
     run: async (step, purpose, change, steps = [step]) => {
       const { rollout } = placeOf(step);
@@ -119,7 +138,7 @@ export async function visiting<T>(
     stop: pulse.stop,
   };
   try {
-    await turnOf(reach, pulse.stop);
+    await turnOf(reached, pulse.stop);
     return await act(visit);
   } catch (error) {
     if (pulse.detach.aborted) throw handedOver();
@@ -129,24 +148,25 @@ export async function visiting<T>(
     throw classify(
       error,
       visit.where,
-      { ...log, results: visit.results, ...(visit.begun > 0 && { begun: visit.begun }) },
+      { ...log, ...learntBy(error, by), results: visit.results, ...(visit.begun > 0 && { begun: visit.begun }) },
       secrets.redact,
     );
   } finally {
     pulse.end();
-    over.abort();
+    held.abort();
   }
 }
 
 /** Waits for the connection before anything is asked, so that no step pays for it with its time. */
 async function turnOf(reach: () => Promise<Host>, stop: AbortSignal): Promise<void> {
   const stopped = stop.aborted ? Promise.resolve() : once(stop, 'abort');
-  try {
-    await Promise.race([reach(), stopped]);
-  } catch (error) {
-    throw error instanceof Crowded ? crowded(error) : error;
-  }
+  await Promise.race([reach(), stopped]);
   stop.throwIfAborted();
+}
+
+/** Where others were before us the activity is tried again, and not the step. */
+function inTurn(error: unknown): never {
+  throw error instanceof Crowded ? crowded(error) : error;
 }
 
 /** The host's key as a fact, where nobody has known it so far. */

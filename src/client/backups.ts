@@ -13,7 +13,7 @@ import { waiting } from './waiting.ts';
 /** Takes a backup of what the cluster keeps, and shows how. Gives the exit code: 0 only if a host has it, proven. */
 export async function takeBackup(at: At, farweave: Farweave, cluster: Cluster, state: ClusterView): Promise<number> {
   const aim = { backup: idOf(new Date()) };
-  const secrets = await secretsOf(at, cluster, aim);
+  const secrets = await (await secretsOf(at, cluster, aim))(state);
   const made = draft(cluster, state, aim);
   if (made.plan.stages.length === 0)
     throw new Failure('No role of this cluster keeps anything that could be backed up.', { exitCode: EXIT.badInput });
@@ -28,7 +28,7 @@ export async function findBackups(
   cluster: Cluster,
   state: ClusterView,
 ): Promise<{ readonly backups: readonly Backup[]; readonly problems: LookResult['problems'] }> {
-  const secrets = await secretsOf(at, cluster, 'backups');
+  const secrets = await (await secretsOf(at, cluster, 'backups'))(state);
   const { findings, problems } = await waiting(at.io, 'Asking the hosts', () =>
     look(farweave, draft(cluster, state, 'backups'), secrets, { request: randomUUID().slice(0, 8), state }),
   );

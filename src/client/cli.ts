@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import * as z from 'zod';
 import type { Global, Run } from './command.ts';
+import { addAccess } from './commands/access.ts';
 import { addApply } from './commands/apply.ts';
 import { addBackup } from './commands/backup.ts';
 import { addCluster } from './commands/cluster.ts';
@@ -73,6 +74,7 @@ const COMMANDS = [
   addRevisions,
   addHost,
   addHostkeys,
+  addAccess,
   addSecrets,
   addCluster,
   addDestroy,

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { ACCESS_KEY } from '../plan/access-key.ts';
 import type { Aim } from '../plan/compile.ts';
 import { accessTo } from '../plan/way.ts';
+import type { SecretValue } from '../roles/secret.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { readCluster } from '../spec/file.ts';
 import { line, SpecError } from '../spec/problem.ts';
@@ -11,10 +13,11 @@ import type { ClusterView } from '../workflows/contract.ts';
 import { type ConnectOptions, connect, type Farweave, isServerNamed } from './connection.ts';
 import { devFiles, stateFolder } from './dev/state.ts';
 import { Failure } from './errors.ts';
-import { draft } from './index.ts';
+import { type Draft, draft } from './index.ts';
 import type { Io } from './io.ts';
 import { status } from './remembered.ts';
 import type { Manner } from './show.ts';
+import { needing } from './spared.ts';
 import { expanded } from './ssh-aliases.ts';
 import { waiting } from './waiting.ts';
 
@@ -63,18 +66,55 @@ export async function readSpec({ io, global }: At): Promise<Cluster> {
   return cluster;
 }
 
-/** Values of the secrets that a plan takes from the spec. Throws SecretsError, which names all that are missing. */
-export async function secretsOf(at: At, cluster: Cluster, purpose: Aim) {
-  const wanted = Object.fromEntries(givenSecrets(cluster, purpose));
-  const values = await waiting(at.io, 'Fetching secrets', () =>
-    resolveSecrets(wanted, at.io.env, { directory: folderOf(at) }),
+/** Values of secrets by name, once it is known what the server remembers of the cluster. */
+export type Fetched = (state: ClusterView | undefined) => Promise<Readonly<Record<string, SecretValue>>>;
+
+/**
+ * Fetches the secrets that a plan takes from the spec. Throws SecretsError, which names all that are missing: at once, unless
+ * the cluster has a key of its own. Then only what is remembered tells which credentials are still needed.
+ */
+export async function secretsOf(at: At, cluster: Cluster, purpose: Aim): Promise<Fetched> {
+  if (cluster.secrets[ACCESS_KEY]) return (state) => fetched(at, cluster, draft(cluster, state, purpose), state);
+  const values = await fetched(at, cluster, draft(cluster, undefined, purpose), undefined);
+  return async () => values;
+}
+
+/** Values of the secrets that a draft takes from the spec, and that somebody still needs. */
+export async function fetched(
+  at: At,
+  cluster: Cluster,
+  made: Draft,
+  state: ClusterView | undefined,
+): Promise<Readonly<Record<string, SecretValue>>> {
+  const { absent = {}, kept } = made.spared ?? {};
+  const given = givenSecrets(cluster, made).filter(([name]) => absent[name] === undefined);
+  const isKept = ([name]: (typeof given)[number]) => kept?.has(name) === true;
+  const resolve = (some: typeof given) =>
+    resolveSecrets(Object.fromEntries(some), at.io.env, { directory: folderOf(at) });
+  return await waiting(at.io, 'Fetching secrets', async () => {
+    const needed = await resolve(given.filter((each) => !isKept(each))).catch((error: unknown) => {
+      throw error instanceof SecretsError && cluster.secrets[ACCESS_KEY] ? sayingWho(error, made, state) : error;
+    });
+    // It may have changed since: who has it at hand gives it anew.
+    const anew = given.filter(isKept).map((each) => resolve([each]).catch(() => new Map<string, SecretValue>()));
+    return Object.fromEntries([needed, ...(await Promise.all(anew))].flatMap((values) => [...values]));
+  });
+}
+
+/** Of hosts that have the cluster's key nobody needs to hear. */
+function sayingWho({ missing }: SecretsError, { plan }: Draft, state: ClusterView | undefined): SecretsError {
+  return new SecretsError(
+    missing.map(({ name, message }) => {
+      const hosts = needing(plan.hosts, state ?? { facts: {}, sealed: {} }, name);
+      const who = hosts.length > 3 ? `${hosts.slice(0, 3).join(', ')} and ${hosts.length - 3} more` : hosts.join(', ');
+      return { name, message: hosts.length === 0 ? message : `${message} (needed by ${who})` };
+    }),
   );
-  return Object.fromEntries(values);
 }
 
 /** Secrets that an apply would want and not find in environment or files. Commands are not run: a vault may ask for a finger. */
 export async function missingSecrets(at: At, cluster: Cluster): Promise<readonly MissingSecret[]> {
-  const cheap = givenSecrets(cluster, 'apply').filter(([, from]) => 'env' in from || 'file' in from);
+  const cheap = givenSecrets(cluster, draft(cluster, undefined)).filter(([, from]) => 'env' in from || 'file' in from);
   try {
     await resolveSecrets(Object.fromEntries(cheap), at.io.env, { directory: folderOf(at) });
     return [];
@@ -84,11 +124,10 @@ export async function missingSecrets(at: At, cluster: Cluster): Promise<readonly
   }
 }
 
-/** Which secrets are used does not depend on what a server remembers of the cluster. To destroy it takes none but to log in. */
-function givenSecrets(cluster: Cluster, purpose: Aim) {
-  const { plan } = draft(cluster, undefined, purpose);
+/** The secrets of the spec that a plan uses. To destroy a cluster it takes none but to log in. */
+function givenSecrets(cluster: Cluster, { plan }: Draft) {
   const login = accessTo(plan.hosts, plan.bastions);
-  const isAsked = (name: string) => purpose !== 'destroy' || login.includes(name);
+  const isAsked = (name: string) => plan.purpose !== 'destroy' || login.includes(name);
   return Object.entries(cluster.secrets).filter(([name]) => plan.secrets[name]?.from === 'spec' && isAsked(name));
 }
 

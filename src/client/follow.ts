@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, isGrpcServiceError, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
-import { type Outcome, outcomeOf, type Progress, planQuery, progressQuery } from '../workflows/contract.ts';
+import { type Outcome, outcomeOf, type Progress, planQuery, progressQuery, rolloutId } from '../workflows/contract.ts';
+import type { Farweave } from './connection.ts';
 import { EXIT, Failure } from './errors.ts';
+import { latestRevision } from './remembered.ts';
 import { runningSteps } from './running.ts';
 import { merge, type View } from './view.ts';
 import { waitsOf } from './waits.ts';
@@ -28,6 +30,20 @@ const QUERY_LIMIT = 10_000;
 const REVIVE_EVERY = 2_000;
 /** How long nobody may answer before following is given up. The rollout itself waits as long as it takes. */
 const LOST_LIMIT = 5 * 60_000;
+
+/**
+ * What becomes of a rollout, look by look, to its end; the last view holds the outcome.
+ * `revision` is the one that runs, or the last one, unless told.
+ */
+export async function* watch(
+  farweave: Farweave,
+  cluster: string,
+  { revision, ...options }: FollowOptions & { readonly revision?: number } = {},
+): AsyncGenerator<View> {
+  const wanted = revision ?? (await latestRevision(farweave, cluster));
+  const rollout = { cluster, revision: wanted, workflowId: rolloutId(cluster, wanted) };
+  yield* follow(farweave.client, rollout, { revive: farweave.revive, ...options });
+}
 
 /**
  * What becomes of a rollout, look by look; the last view holds the outcome. Ends early only where `signal` says so.

@@ -18,15 +18,14 @@ import {
   lookId,
   progressQuery,
   resumeSignal,
-  rolloutId,
   type Wanted,
 } from '../workflows/contract.ts';
 import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
-import { type Followed, type FollowOptions, follow } from './follow.ts';
+import type { Followed } from './follow.ts';
 import { refusal } from './refusal.ts';
-import { latestRevision } from './remembered.ts';
-import { isStuck, type View } from './view.ts';
+import { absent, type Spared, spared } from './spared.ts';
+import { isStuck } from './view.ts';
 import { whoAmI } from './who.ts';
 
 export { parseCluster } from '../spec/parse.ts';
@@ -37,7 +36,7 @@ export { type ConnectOptions, connect, type Farweave } from './connection.ts';
 export { type Controlled, control } from './control.ts';
 export { type DriftSchedule, drift, driftSchedule, scheduleDrift, unschedule } from './drift.ts';
 export { Failure } from './errors.ts';
-export type { Followed, FollowOptions } from './follow.ts';
+export { type Followed, type FollowOptions, watch } from './follow.ts';
 export {
   addHost,
   approveHost,
@@ -50,6 +49,7 @@ export {
 } from './hosts.ts';
 export { latestRevision, status } from './remembered.ts';
 export { acceptHostKey, followUp, repair, rollbackTo, withdraw } from './requests.ts';
+export { rotation } from './rotation.ts';
 export type { Running, View } from './view.ts';
 export { whoAmI } from './who.ts';
 
@@ -64,6 +64,8 @@ export interface Draft {
   readonly wanted?: Wanted;
   /** The one that hosts are leaving. */
   readonly former?: Former;
+  /** Credentials that need not be given. */
+  readonly spared?: Spared;
   /** The plan once they have left. */
   readonly after?: { readonly plan: Plan; readonly digest: string };
 }
@@ -96,6 +98,7 @@ export function draft(
     digest: digestOf(plan),
     basis: state?.version ?? 0,
     knowledge: allot(cluster, known),
+    spared: spared(plan, cluster.secrets, state),
     wanted: keep(cluster),
     ...(leaves && former && { former }),
     ...(after && { after: { plan: after, digest: digestOf(after) } }),
@@ -111,12 +114,12 @@ export function draft(
  */
 export async function apply(
   farweave: Farweave,
-  { plan, after, ...made }: Draft,
+  { plan, after, spared: free, ...made }: Draft,
   secrets: Readonly<Record<string, SecretValue>>,
   { queue = false } = {},
 ): Promise<Begun> {
   const { client } = farweave;
-  const sealed = await sealAll(farweave, plan, secrets);
+  const sealed = await sealAll(farweave, { plan, ...(free && { spared: free }) }, secrets);
   const given = Object.keys(sealed).filter((name) => typeof secrets[name] === 'object');
   const startWorkflowOperation = new WithStartWorkflowOperation('cluster', {
     workflowId: clusterId(plan.cluster),
@@ -152,11 +155,12 @@ export async function apply(
 /** Asks the hosts, and only asks: what is, what should be, what would run. */
 export async function look(
   farweave: Farweave,
-  { plan }: Draft,
+  made: Draft,
   secrets: Readonly<Record<string, SecretValue>>,
   { request, state }: { readonly request: string; readonly state: ClusterView | undefined },
 ): Promise<LookResult> {
-  const sealed = { ...state?.sealed, ...(await sealAll(farweave, plan, secrets)) };
+  const sealed = { ...state?.sealed, ...(await sealAll(farweave, made, secrets)) };
+  const { plan } = made;
   // A cluster without an id has no hosts yet, so that any owner is another.
   const owner = { id: state?.owner ?? '', cluster: plan.cluster, by: whoAmI(), since: '' };
   const input: Packed<LookInput> = { plan: pack(plan), sealed, facts: state?.facts ?? {}, owner };
@@ -182,28 +186,23 @@ export async function look(
 /** Hosts a workflow. What would run on a fresh host takes some 30 kB, and Temporal takes 2 MB at once. */
 const LOOKED_AT = 25;
 
-/**
- * What becomes of a rollout, look by look, to its end; the last view holds the outcome.
- * `revision` is the one that runs, or the last one, unless told.
- */
-export async function* watch(
-  farweave: Farweave,
-  cluster: string,
-  { revision, ...options }: FollowOptions & { readonly revision?: number } = {},
-): AsyncGenerator<View> {
-  const wanted = revision ?? (await latestRevision(farweave, cluster));
-  const rollout = { cluster, revision: wanted, workflowId: rolloutId(cluster, wanted) };
-  yield* follow(farweave.client, rollout, { revive: farweave.revive, ...options });
-}
-
 /** What is not given to destroy a cluster it may still know. */
-async function sealAll(farweave: Farweave, plan: Plan, secrets: Readonly<Record<string, SecretValue>>) {
+async function sealAll(
+  farweave: Farweave,
+  { plan, spared: free }: Pick<Draft, 'plan' | 'spared'>,
+  secrets: Readonly<Record<string, SecretValue>>,
+) {
   const isMeant = (name: string) => plan.purpose !== 'destroy' || secrets[name] !== undefined;
-  const names = Object.keys(plan.secrets).filter((name) => plan.secrets[name]?.from === 'spec' && isMeant(name));
+  const isKept = (name: string) => secrets[name] === undefined && free?.kept.has(name) === true;
+  const names = Object.keys(plan.secrets).filter(
+    (name) => plan.secrets[name]?.from === 'spec' && isMeant(name) && !isKept(name),
+  );
   if (names.length === 0) return {};
   const recipient = await farweave.recipient();
   const entries = names.map(async (name) => {
     const value = secrets[name];
+    const where = free?.absent[name];
+    if (value === undefined && where !== undefined) return [name, absent(where)] as const;
     if (value === undefined) throw new Failure(`No value was given for the secret ${name}.`);
     return [name, await seal(recipient, value)] as const;
   });

@@ -1,6 +1,7 @@
 import { WithStartWorkflowOperation } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { seal } from '../activities/vault.ts';
+import { isAccessKey } from '../plan/access-key.ts';
 import type { Plan } from '../plan/plan.ts';
 import { accessTo, bastionsTo } from '../plan/way.ts';
 import type { SecretValue } from '../roles/secret.ts';
@@ -22,6 +23,7 @@ import {
 import type { Farweave } from './connection.ts';
 import { refusal } from './refusal.ts';
 import { update } from './requests.ts';
+import { isAbsent } from './spared.ts';
 import { whoAmI } from './who.ts';
 
 /** A cluster as the server's list has it; that may be a moment behind. */
@@ -101,7 +103,9 @@ export async function recall(
   request: string,
 ): Promise<RecallResult> {
   const recipient = await farweave.recipient();
-  const entries = accessTo(hosts, bastions).map(async (name) => {
+  // The cluster's own key is what nobody has yet.
+  const given = accessTo(hosts, bastions).filter((name) => !isAccessKey(name));
+  const entries = given.map(async (name) => {
     const source = sources[name];
     if (source?.from === 'worker') return [name, `worker:${source.entry}`] as const;
     return [name, await seal(recipient, secrets[name] ?? '')] as const;
@@ -123,7 +127,7 @@ export async function resealed(
 ): Promise<{ readonly sealed: Belongings['sealed']; readonly lost: readonly string[] }> {
   const lost: string[] = [];
   const entries = Object.entries(sealed).map(async ([name, text]) => {
-    if (text.startsWith('worker:')) return [[name, text] as const];
+    if (text.startsWith('worker:') || isAbsent(text)) return [[name, text] as const];
     const value = await open(text).catch(() => undefined);
     if (value !== undefined) return [[name, await seal(recipient, value)] as const];
     lost.push(name);

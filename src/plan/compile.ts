@@ -3,28 +3,28 @@ import { roles as registry } from '../roles/index.ts';
 import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Cluster } from '../spec/cluster.ts';
+import { isAccessKey, withKey } from './access-key.ts';
 import { cut } from './cut.ts';
 import { IMPATIENCE, PATIENCE } from './patience.ts';
 import {
-  type Bastions,
-  type Gate,
   type HostSpec,
   type Knowledge,
+  namedArguments,
   OTHERS,
   type Plan,
   type Policy,
   RELEASED,
-  type SecretSource,
   type Stage,
   withdrawn,
 } from './plan.ts';
 import { amountOf, policyOf } from './policy.ts';
 import { isSafekeeping, ON_FAILURE, purposeOf, type Safekeeping, safekeeping } from './safekeeping.ts';
-import { accessTo, bastionsTo } from './way.ts';
+import { gatesOf, secretsOf } from './secrets.ts';
+import { bastionsTo } from './way.ts';
 import { withdrawals } from './withdraw.ts';
 
-/** What a plan is to be for. */
-export type Aim = Exclude<Plan['purpose'], 'backup' | 'restore'> | Safekeeping;
+/** What a plan is to be for: a rotation is an apply of no more than the key that hosts let Farweave in by. */
+export type Aim = Exclude<Plan['purpose'], 'backup' | 'restore'> | 'rotate' | Safekeeping;
 
 export interface CompileOptions {
   readonly purpose?: Aim;
@@ -48,10 +48,10 @@ export function compilePlan(
   { purpose: aim = 'apply', roles = registry, before, forced = false, data = false }: CompileOptions = {},
 ): Plan {
   const isEnd = aim === 'destroy';
-  const purpose = isSafekeeping(aim) ? purposeOf(aim) : aim;
+  const purpose = isSafekeeping(aim) ? purposeOf(aim) : aim === 'rotate' ? 'apply' : aim;
   const { indexes } = allot(cluster, knowledge);
   const all = cluster.hosts.map((host) => ({
-    ...host,
+    ...withKey(host, knowledge),
     index: indexes[host.name]!,
     ...(isEnd && { leaving: true as const }),
   }));
@@ -67,7 +67,7 @@ export function compilePlan(
   const ending = gone.length > 0 ? endOf(isEnd ? cluster : before!, gone, { knowledge, roles, data }) : [];
   const laidOut = isEnd ? ending : [...staying, ...parting, ...ending];
   const named = laidOut.filter((stage) => stage.hosts.length > 0).map(withId);
-  const wanted = aim === 'verify' ? named.filter(({ kind }) => kind === 'check').map(always) : named;
+  const wanted = asWanted(aim, named);
   const { stages, segments } = cut(wanted, operationsOf(roles, wanted));
   const hosts = isSafekeeping(aim) ? all.filter(({ name }) => isNamed(stages, name)) : isEnd ? gone : [...all, ...gone];
   // A verification changes nothing, so there is nobody to spare and nothing to wait for.
@@ -100,7 +100,7 @@ function endOf(
   { knowledge, roles, data }: { knowledge: Knowledge; roles: readonly Role[]; data: boolean },
 ): readonly Stage[] {
   const { indexes } = knowledge;
-  const hosts = cluster.hosts.map((host, n) => ({ ...host, index: indexes[host.name] ?? n }));
+  const hosts = cluster.hosts.map((host, n) => ({ ...withKey(host, knowledge), index: indexes[host.name] ?? n }));
   const layout: Layout = { ...cluster, cluster: cluster.name, hosts };
   const contextOf = contexts(layout, roles);
   const parting = contexts({ ...layout, hosts: gone }, roles);
@@ -115,11 +115,12 @@ function endOf(
 }
 
 /** The hosts that are in the cluster no longer; none where there are none. */
-function leavingOf(before: Cluster, { hosts }: Cluster, { indexes }: Knowledge, forced: boolean): Leaving | undefined {
+function leavingOf(before: Cluster, { hosts }: Cluster, knowledge: Knowledge, forced: boolean): Leaving | undefined {
+  const { indexes } = knowledge;
   const staying = new Set(hosts.map(({ name }) => name));
   const gone = before.hosts.flatMap((host): HostSpec[] => {
     const index = indexes[host.name];
-    return staying.has(host.name) || index === undefined ? [] : [{ ...host, index, leaving: true }];
+    return staying.has(host.name) || index === undefined ? [] : [{ ...withKey(host, knowledge), index, leaving: true }];
   });
   return gone.length === 0 ? undefined : { hosts: gone, sections: before.sections, forced };
 }
@@ -154,7 +155,7 @@ export function allot(cluster: Pick<Cluster, 'hosts' | 'network'>, knowledge: Kn
   if (outside.length > 0) {
     throw new Error(`${range} has room for ${room} hosts (a /${prefix} each), none of it for ${outside.join(', ')}`);
   }
-  return { indexes: Object.fromEntries(indexes) };
+  return { ...knowledge, indexes: Object.fromEntries(indexes) };
 }
 
 function lowestFree(taken: Iterable<number>): number {
@@ -163,6 +164,14 @@ function lowestFree(taken: Iterable<number>): number {
   while (all.has(index)) index++;
   return index;
 }
+
+function asWanted(aim: Aim, stages: readonly Stage[]): readonly Stage[] {
+  if (aim === 'verify') return stages.filter(({ kind }) => kind === 'check').map(always);
+  return aim === 'rotate' ? stages.filter(isOfKey) : stages;
+}
+
+const isOfKey = ({ args }: Stage) =>
+  namedArguments(args).some(([name, key]) => name === 'key' && typeof key === 'string' && isAccessKey(key));
 
 /** Numbered before any are left out, so that a check has one id in every plan. */
 function withId(stage: Stage, n: number, { length }: readonly Stage[]): Stage {
@@ -191,27 +200,3 @@ function operationsOf(roles: readonly Role[], stages: readonly Stage[]): Readonl
 
 /** What the workers know without a role. */
 const isEnding = (operation: string) => [OTHERS, RELEASED].includes(operation) || withdrawn(operation) !== undefined;
-
-/** What a stage has hosts asked besides its own operation. */
-function gatesOf(stage: Stage): readonly Gate[] {
-  return [stage.scope === 'host' ? undefined : stage.gate, stage.guard].filter((gate) => gate !== undefined);
-}
-
-/** Only what the plan uses: nobody is asked for a password that nothing needs. */
-function secretsOf(
-  clusters: readonly Cluster[],
-  { hosts, bastions, stages }: Pick<Plan, 'hosts' | 'stages'> & { readonly bastions: Bastions | undefined },
-): Readonly<Record<string, SecretSource>> {
-  const names = [
-    ...accessTo(hosts, bastions),
-    ...stages.flatMap((stage) => [...stage.secrets, ...gatesOf(stage).flatMap((gate) => gate.secrets)]),
-  ];
-  return Object.fromEntries([...new Set(names)].toSorted().map((name) => [name, sourceOf(clusters, name)]));
-}
-
-function sourceOf(clusters: readonly Cluster[], name: string): SecretSource {
-  const origin = clusters.find(({ secrets }) => Object.hasOwn(secrets, name))?.secrets[name];
-  if (!origin) throw new Error(`${name} is used by a stage, and no role's secrets() says where it comes from`);
-  if ('generate' in origin) return { from: 'generated', ...origin.generate };
-  return 'worker' in origin ? { from: 'worker', entry: origin.worker } : { from: 'spec' };
-}

@@ -17,7 +17,11 @@ export interface HostSpec {
   /** How to become root, where it is not by sudo. */
   readonly become?: 'doas';
   /** Names of secrets. */
-  readonly access: Credentials & { readonly sudoPassword?: string };
+  readonly access: Credentials & {
+    readonly sudoPassword?: string;
+    /** The cluster's own key, which the host is to have. */
+    readonly key?: string;
+  };
   /** It is taken out of the cluster: where it does not answer, the others go on without it. */
   readonly leaving?: true;
   /** Only workers of its site reach it. Missing: any worker of the cluster does. */

@@ -1,3 +1,4 @@
+import type { Generated } from '../roles/secret.ts';
 import type { Bastions, HostSpec } from './host.ts';
 
 export type { BastionSpec, Bastions, HostSpec, Limits } from './host.ts';
@@ -90,7 +91,7 @@ export interface Segment {
 export type SecretSource =
   | { readonly from: 'spec' }
   | { readonly from: 'worker'; readonly entry: string }
-  | { readonly from: 'generated'; readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' };
+  | ({ readonly from: 'generated' } & Generated['generate']);
 
 /** What happens after a step has failed for good. */
 export type OnFailure = 'pause' | 'rollback' | 'continue';
@@ -167,6 +168,8 @@ export const isErasing = ({
 export interface Knowledge {
   /** Host → index, kept for ever. */
   readonly indexes: Readonly<Record<string, number>>;
+  /** How many keys were made for it so far, where that is more than one. */
+  readonly key?: number;
 }
 
 /** Arguments by their names. */

@@ -135,7 +135,7 @@ function labelled(label: string, lines: readonly string[]): readonly string[] {
 function sourceText(source: SecretSource): string {
   if (source.from === 'spec') return 'from this machine, sealed for the workers';
   if (source.from === 'worker') return `${source.entry} of the workers`;
-  return `made once by a worker, ${source.length} characters`;
+  return `made once by a worker, ${'key' in source ? 'a key pair' : `${source.length} characters`}`;
 }
 
 const roleOf = (operation: string) => operation.slice(0, operation.indexOf('.'));

@@ -1,3 +1,4 @@
+import { isAccessKey } from './access-key.ts';
 import { BASTION_KEY, type BastionSpec, type Bastions, type Facts, type HostSpec } from './plan.ts';
 
 /** What of a host or a bastion says how it is reached. */
@@ -29,6 +30,12 @@ export function bastionsTo(hosts: readonly Reached[], bastions: Bastions = {}): 
 export function accessTo(hosts: readonly Reached[], bastions?: Bastions): readonly string[] {
   const reached = [...hosts, ...Object.values(bastionsTo(hosts, bastions).bastions ?? {})];
   return [...new Set(reached.flatMap(({ access }) => Object.values(access)))];
+}
+
+/** Whether a secret may be what it takes to reach some hosts: any key of the cluster may be the one that they have. */
+export function isAccessTo(hosts: readonly Reached[], bastions?: Bastions): (secret: string) => boolean {
+  const names = new Set(accessTo(hosts, bastions));
+  return (secret) => names.has(secret) || isAccessKey(secret);
 }
 
 /** The keys that are known of some bastions, as a part of facts; nothing where there are none. */

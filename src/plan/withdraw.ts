@@ -1,3 +1,4 @@
+import { isAccessKey } from './access-key.ts';
 import { type Json, OTHERS, RELEASED, type Stage, withdrawalOf } from './plan.ts';
 
 /** Milliseconds for what takes as long as an undo of anything. */
@@ -15,17 +16,28 @@ export function withdrawals(
 ): readonly Stage[] {
   const reversible = changes.filter(({ kind, irreversible }) => kind === 'change' && irreversible === undefined);
   const uses = [...Map.groupBy(reversible.toReversed(), ({ operation }) => operation)];
+  const [doors, others] = [uses.filter(isWayIn), uses.filter((use) => !isWayIn(use))];
   return [
     taking(OTHERS, 'take back what is not in the plan', hosts, { but: uses.map(([operation]) => operation) }),
-    ...uses.map(([operation, stages]) => ({
-      ...taking(withdrawalOf(operation), `take back: ${stages[0]!.title}`, hosts, null),
-      secrets: [...new Set(stages.flatMap(({ secrets }) => secrets))],
-      brief: stages.every(({ brief }) => brief),
-      timeout: Math.max(...stages.map(({ timeout }) => timeout)),
-    })),
+    ...others.map((use) => takingBack(use, hosts)),
     ...erasing,
-    taking(RELEASED, 'give the host up', hosts, { data }),
+    // Nobody gets in again afterwards: so the host is given up in the same breath, by the same connection.
+    ...doors.map((use) => takingBack(use, hosts)),
+    { ...taking(RELEASED, 'give the host up', hosts, { data }), brief: doors.length > 0 },
   ];
+}
+
+type Use = readonly [operation: string, stages: readonly Stage[]];
+
+const isWayIn = ([, stages]: Use) => stages.some(({ secrets }) => secrets.some(isAccessKey));
+
+function takingBack([operation, stages]: Use, hosts: readonly string[]): Stage {
+  return {
+    ...taking(withdrawalOf(operation), `take back: ${stages[0]!.title}`, hosts, null),
+    secrets: [...new Set(stages.flatMap(({ secrets }) => secrets))],
+    brief: stages.every(({ brief }) => brief),
+    timeout: Math.max(...stages.map(({ timeout }) => timeout)),
+  };
 }
 
 function taking(operation: string, title: string, hosts: readonly string[], args: Json): Stage {

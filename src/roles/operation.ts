@@ -55,6 +55,8 @@ interface Change<Args, Fact extends string> extends Common<Args, Fact> {
   readonly disrupts?: true;
   /** What the role serves on the host is away from then on, on purpose, until a later stage starts it: nobody waits for it. */
   readonly halts?: true;
+  /** The key by which Farweave is let in on the host from then on; once this is undone, by another or by what was given. */
+  admits?(args: Args): string;
   /** Milliseconds that the state may take to show after `apply` has ended; none unless told. */
   readonly settle?: number;
   apply(host: HostSpec, args: Args, verdict: No, facts: Table<Fact>): Script;

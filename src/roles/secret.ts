@@ -58,5 +58,8 @@ function isAge(text: string): boolean {
 
 /** A secret that a worker makes once in the cluster's life, and that stays sealed in the cluster's state. */
 export interface Generated {
-  readonly generate: { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' };
+  readonly generate:
+    | { readonly length: number; readonly alphabet: 'alphanumeric' | 'base64' }
+    /** A key pair to log in with; the secret is its private half, in OpenSSH's format. */
+    | { readonly key: 'ed25519' };
 }

@@ -78,6 +78,12 @@ export const Access = z.strictObject({
     .enum(['sudo', 'doas'])
     .exactOptional()
     .describe('How to become root, where the user is another. doas must not ask for a password. Default: sudo.'),
+  rotate: z
+    .boolean()
+    .exactOptional()
+    .describe(
+      'Whether a key that Farweave makes for the cluster is installed, and used from then on: the other credentials are needed once. `farweave access rotate` replaces it. Default: false.',
+    ),
 });
 
 export type Access = z.infer<typeof Access>;

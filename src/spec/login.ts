@@ -1,5 +1,6 @@
 import type { BastionSpec, HostSpec } from '../plan/plan.ts';
-import type { SecretReference } from '../roles/secret.ts';
+import { ACCESS_KEY } from '../roles/access-key.ts';
+import type { Generated, SecretReference } from '../roles/secret.ts';
 import { type Access, type Bastion, type ClusterHost, DIRECTLY, type Host } from './cluster.ts';
 
 type Credentials = Pick<Access, 'password' | 'privateKey' | 'passphrase' | 'sudo'>;
@@ -26,7 +27,7 @@ export function hostOf(host: Host, access: Access, sites: Readonly<Record<string
     ...viaOf(host, sites[host.site], access),
     ...((host.agent ?? access.agent) && { agent: true as const }),
     ...((host.become ?? access.become) === 'doas' && { become: 'doas' as const }),
-    access: { ...namesOf(shared), ...namesOf(own) },
+    access: { ...namesOf(shared), ...namesOf(own), ...(isKeyed(host, access) && { key: ACCESS_KEY }) },
   };
 }
 
@@ -51,7 +52,7 @@ export function viaOf(...from: readonly (Via | undefined)[]): Via {
   return via === undefined || via === DIRECTLY ? {} : { via };
 }
 
-/** The secrets to log in with, by name: one for all hosts, those of hosts that have their own, and those of bastions. */
+/** The secrets that are given to log in with, by name: one for all hosts, those of hosts that have their own, and those of bastions. */
 export function accessSecrets(
   hosts: readonly Host[],
   access: Access,
@@ -64,6 +65,14 @@ export function accessSecrets(
   ];
   return Object.fromEntries(all.map(({ name, reference }) => [name, reference]));
 }
+
+/** The key that is made for the cluster, where a host is to have it. */
+export function accessKeys(hosts: readonly Host[], access: Access): Readonly<Record<string, Generated>> {
+  const isWanted = hosts.some((host) => isKeyed(host, access));
+  return isWanted ? { [ACCESS_KEY]: { generate: { key: 'ed25519' } } } : {};
+}
+
+const isKeyed = (host: Host, access: Access) => host.rotate ?? access.rotate ?? false;
 
 interface Credential {
   readonly kind: keyof HostSpec['access'];

@@ -5,7 +5,7 @@ import type { Role } from '../roles/role.ts';
 import { bastionRules } from './bastions.ts';
 import { type Cluster, frame } from './cluster.ts';
 import { complaints, say } from './issues.ts';
-import { accessSecrets, bastionOf, hostOf } from './login.ts';
+import { accessKeys, accessSecrets, bastionOf, hostOf } from './login.ts';
 import { type Pieces, readPieces } from './pieces.ts';
 import { dotted, type Problem, SpecError } from './problem.ts';
 import {
@@ -106,7 +106,7 @@ function assemble(text: string, value: unknown, roles: readonly Role[]): Cluster
     network: network.value,
     sections,
     rollout,
-    secrets: Object.assign({}, accessSecrets(hosts, access, bastions), ...ofRoles),
+    secrets: Object.assign({}, accessSecrets(hosts, access, bastions), accessKeys(hosts, access), ...ofRoles),
   };
 }
 

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 
-/** What a secret must survive when it stands inside something else: nothing, a JSON string, a URI component. */
-export type Encoding = 'raw' | 'json' | 'uri';
+/**
+ * What a secret must survive when it stands inside something else: nothing, a JSON string, a URI component. Of a private key
+ * `public` is the other half, which may be seen.
+ */
+export type Encoding = 'raw' | 'json' | 'uri' | 'public';
 
 /** A place where a secret belongs. Its value is known to the performer alone. */
 export interface Secret {
@@ -47,7 +50,16 @@ export interface Request {
   readonly get: string;
 }
 
-export type Question = Command | Request;
+/**
+ * Asked by logging in with a key of the cluster and becoming root, with no other credential as long as that will do. Answered
+ * as an {@link Output}: exit code 0 with `asks` on stdout where sudo asks for a password, 1 where we are not let in.
+ */
+export interface Login {
+  /** Name of the secret. */
+  readonly login: string;
+}
+
+export type Question = Command | Request | Login;
 
 type Part = string | number | readonly (string | number)[] | Variable | { readonly words: Text } | Command;
 

@@ -17,6 +17,9 @@ export interface LinkOptions {
   readonly agent?: string;
 }
 
+/** Makes and reads keys. */
+export const keyTools = ssh2.utils;
+
 /** A stream to a machine's sshd, where a connection of our own does not get there. */
 export type Dial = () => Promise<Duplex>;
 

@@ -41,7 +41,11 @@ export class PooledHost implements Host {
     target: Target,
     settings: HostOptions,
     closing: AbortSignal,
-    { bastions, turns, resting }: { readonly bastions: Bastions; readonly turns: Turns; readonly resting: Set<unknown> },
+    {
+      bastions,
+      turns,
+      resting,
+    }: { readonly bastions: Bastions; readonly turns: Turns; readonly resting: Set<unknown> },
   ) {
     this.#target = target;
     this.#settings = settings;

@@ -1,5 +1,6 @@
 import type { Result } from '../activities/contract.ts';
-import { type Facts, HOST_KEY, type OnFailure, type Plan, type Stage } from '../plan/plan.ts';
+import { waysIn } from '../plan/access-key.ts';
+import { type Facts, type OnFailure, type Plan, type Stage } from '../plan/plan.ts';
 import { type Failed, problemOf } from './activity.ts';
 import { Attendance, PARKING, STOPPING } from './attendance.ts';
 import { Book } from './book.ts';
@@ -113,6 +114,7 @@ export class Account extends Attendance {
   /** A failure for good. Parks the host where that is the rule and the others can go on (not `alone`); otherwise stops all. */
   fail(host: string, stage: Stage | undefined, failed: Failed, { onFailure, purpose, alone }: FailingPolicy): void {
     this.#dirty.add(host);
+    this.publish(host, failed.facts);
     const { cancelled, type, message } = failed;
     if (cancelled) {
       this.stopped ??= 'cancelled';
@@ -190,13 +192,11 @@ export class Account extends Attendance {
     this.stopped ??= stopped;
   }
 
-  /** What a site begins with. Of `facts` it has told how much the site needs to know; every host is known by its key. */
+  /** What a site begins with. Of `facts` it has told how much the site needs to know; of every host it knows the way in. */
   part(hosts: ReadonlySet<string>, stages: readonly Stage[], facts: Facts): Ledger {
-    const known = this.facts[HOST_KEY] ?? {};
-    const keys = [...hosts].flatMap((host) => (known[host] === undefined ? [] : [[host, known[host]] as const]));
     return {
       ...this.#book.part(hosts, stages),
-      facts: { ...facts, ...(keys.length > 0 && { [HOST_KEY]: Object.fromEntries(keys) }) },
+      facts: { ...facts, ...waysIn([...hosts], this.facts) },
       parked: [...this.parked].filter((host) => hosts.has(host)),
       problems: [],
     };

@@ -9,8 +9,9 @@ import type {
   SurveyResult,
   Task,
 } from '../activities/contract.ts';
-import { DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
-import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
+import { waysIn } from '../plan/access-key.ts';
+import { DIGEST_KEY, type Facts, type HostSpec } from '../plan/plan.ts';
+import { bastionsTo, isAccessTo, keysOfBastions } from '../plan/way.ts';
 import type { Account } from './account.ts';
 import type { PlacedStage, Problem, SiteInput } from './contract.ts';
 import { onHost } from './host-queue.ts';
@@ -92,7 +93,8 @@ function task(ground: Ground, account: Account, { host, stages }: Pick<Call, 'ho
   const absent = isCheck ? new Set([...account.parked, ...(ground.absent ?? [])]) : new Set<string>();
   const { facts, borrows } = borrowing(ground, account, host.name, stages);
   const way = bastionsTo([host], bastions);
-  const names = new Set([...accessTo([host], bastions), ...stages.flatMap((stage) => stage.secrets), DIGEST_KEY]);
+  const isAccess = isAccessTo([host], bastions);
+  const names = new Set([...stages.flatMap((stage) => stage.secrets), DIGEST_KEY]);
   const generation = (stage: Asked) => account.generationOf(host.name, stage);
   return {
     cluster,
@@ -109,11 +111,11 @@ function task(ground: Ground, account: Account, { host, stages }: Pick<Call, 'ho
       ...(stage.lent && { lent: stage.lent }),
     })),
     facts: {
-      ...keyOf(host, account.facts),
+      ...waysIn([host.name], account.facts),
       ...keysOfBastions(account.facts, way.bastions),
       ...leavingOut(absent, facts),
     },
-    sealed: pick(sealed, names),
+    sealed: pick(sealed, (name) => isAccess(name) || names.has(name)),
     ...(owner && { owner }),
     ...(borrows && { borrows }),
   };
@@ -139,6 +141,7 @@ export interface Failed {
   readonly log?: string;
   readonly hint?: string;
   readonly shownKey?: string;
+  readonly facts?: Readonly<Record<string, string>>;
   readonly ended?: true;
   readonly cancelled: boolean;
 }
@@ -147,7 +150,7 @@ export function failureOf(error: unknown, where: string): Failed {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   const cancelled = isCancellation(error);
   if (cause instanceof ApplicationFailure || cause instanceof CancelledFailure) {
-    const { results, begun, log, hint, shownKey, ended } = (cause.details?.[0] ?? {}) as Partial<FailureDetail>;
+    const { results, begun, log, hint, shownKey, facts, ended } = (cause.details?.[0] ?? {}) as Partial<FailureDetail>;
     return {
       type: cancelled ? 'Cancelled' : ((cause as ApplicationFailure).type ?? 'Unexpected'),
       message: cause.message,
@@ -156,6 +159,7 @@ export function failureOf(error: unknown, where: string): Failed {
       ...(log !== undefined && { log }),
       ...(hint !== undefined && { hint }),
       ...(shownKey !== undefined && { shownKey }),
+      ...(facts !== undefined && { facts }),
       ...(ended && { ended }),
       cancelled,
     };
@@ -193,11 +197,6 @@ function leavingOut(hosts: ReadonlySet<string>, facts: Facts): Facts {
   return Object.fromEntries(Object.entries(facts).map(([fact, table]) => [fact, { ...table, ...emptied }]));
 }
 
-function keyOf(host: HostSpec, facts: Facts): Facts {
-  const key = facts[HOST_KEY]?.[host.name];
-  return key === undefined ? {} : { [HOST_KEY]: { [host.name]: key } };
-}
-
-function pick<Value>(from: Readonly<Record<string, Value>>, names: ReadonlySet<string>): Record<string, Value> {
-  return Object.fromEntries(Object.entries(from).filter(([name]) => names.has(name)));
+function pick<Value>(from: Readonly<Record<string, Value>>, isMeant: (name: string) => boolean): Record<string, Value> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => isMeant(name)));
 }

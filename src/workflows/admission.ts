@@ -158,7 +158,7 @@ export function holding(name: string, running: RunningRollout, now = new Date())
   return `${what}${begun} ${clock} UTC: ${purpose} for ${hosts} ${hosts === 1 ? 'host' : 'hosts'} by ${by}`;
 }
 
-/** Plans depend on nothing but the hosts' indexes: one that gives every known host its own would come out the same. */
-function holdsStill({ knowledge: { indexes } }: ClusterState, wanted: ApplyRequest['knowledge']): boolean {
-  return Object.entries(indexes).every(([host, index]) => wanted.indexes[host] === index);
+/** Plans depend on nothing but the key and the hosts' indexes: one that gives every known host its own would come out the same. */
+function holdsStill({ knowledge: { indexes, key } }: ClusterState, wanted: ApplyRequest['knowledge']): boolean {
+  return key === wanted.key && Object.entries(indexes).every(([host, index]) => wanted.indexes[host] === index);
 }

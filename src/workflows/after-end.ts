@@ -1,6 +1,7 @@
 import type { ClusterState, Outcome, RunningRollout } from './contract.ts';
 import { destroyedAfter } from './destruction.ts';
 import { factsAfter } from './facts.ts';
+import { withoutFormerKeys } from './former-keys.ts';
 import { isVoid, membershipAfter } from './membership.ts';
 import { withEnd } from './revisions.ts';
 
@@ -34,5 +35,6 @@ export function afterEnd(
   const { drift: _drift, ...settled } = known;
   const ended = { ...last, revision, digest, ...(followUp && { followUp }) };
   const now = isNone ? known : { ...settled, last: ended, ...(parked && { parked }) };
-  return membershipAfter(now, rollout, outcome);
+  const after = membershipAfter(now, rollout, outcome);
+  return outcome.state === 'done' ? withoutFormerKeys(after) : after;
 }

@@ -1,3 +1,4 @@
+import { isAccessKey } from '../plan/access-key.ts';
 import { type ClusterState, isOver, type Outcome, type RunningRollout } from './contract.ts';
 
 /** What is known of a cluster that is about to be taken away: nothing is to bring its hosts back to what they were in it. */
@@ -32,6 +33,9 @@ export function destroyedAfter(
   };
   if (abandoned.length > 0) return { ...state, ...withdrawn(state), destroyed };
   const { wanted: _, former: __, owner: ___, ...rest } = state;
-  const forgotten = erases ? { knowledge: { indexes: {} }, sealed: {} } : {};
+  const { sealed } = state;
+  // No host has the cluster's key any more.
+  const kept = Object.fromEntries(Object.entries(sealed).filter(([name]) => !isAccessKey(name)));
+  const forgotten = erases ? { knowledge: { indexes: {} }, sealed: {} } : { sealed: kept };
   return { ...rest, ...withdrawn(rest), facts: {}, version: state.version + 1, destroyed, ...forgotten };
 }

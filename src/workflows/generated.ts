@@ -30,8 +30,8 @@ function missing(plan: Pick<Plan, 'secrets'>, sealed: Sealed): Parameters<Genera
   return Object.fromEntries(
     Object.entries(wanted).flatMap(([secret, source]) => {
       if (source.from !== 'generated' || sealed[secret] !== undefined) return [];
-      const { length, alphabet } = source;
-      return [[secret, { length, alphabet }] as const];
+      const { from: _, ...how } = source;
+      return [[secret, how] as const];
     }),
   );
 }

@@ -24,13 +24,13 @@ const { 'cluster.check': check } = proxyActivities<{
   'cluster.check': CheckChange;
 }>({ startToCloseTimeout: '30 seconds', scheduleToCloseTimeout: '1 hour' });
 
-const greet: Greet = ({ host }) =>
+const greet: Greet = (asked) =>
   proxyActivities<{ 'hosts.greet': Greet }>({
     startToCloseTimeout: '1 minute',
     scheduleToCloseTimeout: '10 minutes',
     retry: { maximumAttempts: 3 },
-    ...queueOf(host),
-  })['hosts.greet']({ host });
+    ...queueOf(asked.host),
+  })['hosts.greet'](asked);
 
 const SOMEBODY = 'somebody';
 

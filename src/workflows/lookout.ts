@@ -1,7 +1,8 @@
 import { CancellationScope, condition, proxyActivities } from '@temporalio/workflow';
 import type { AwaitHosts } from '../activities/contract.ts';
-import { HOST_KEY, type HostSpec } from '../plan/plan.ts';
-import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
+import { waysIn } from '../plan/access-key.ts';
+import type { HostSpec } from '../plan/plan.ts';
+import { bastionsTo, isAccessTo, keysOfBastions } from '../plan/way.ts';
 import { clipped } from './activity.ts';
 import type { ClusterState } from './contract.ts';
 import { queueOf } from './host-queue.ts';
@@ -97,10 +98,9 @@ function answering(
   const { facts, sealed: all } = state;
   const plan = planOf(state)!;
   const names = hosts.map(({ name }) => name);
-  const keys = Object.entries(facts[HOST_KEY] ?? {}).filter(([host]) => names.includes(host));
   const way = bastionsTo(hosts, plan.bastions);
-  const access = new Set(accessTo(hosts, plan.bastions));
-  const sealed = Object.entries({ ...all, ...fromWorkers(plan) }).filter(([secret]) => access.has(secret));
+  const isAccess = isAccessTo(hosts, plan.bastions);
+  const sealed = Object.entries({ ...all, ...fromWorkers(plan) }).filter(([secret]) => isAccess(secret));
   const activities = proxyActivities<{ 'hosts.await': AwaitHosts }>({
     // No id of its own: the next may be asked for before an attempt of this one has heard that it is not wanted.
     summary: clipped(`wait for an answer of ${names.join(', ')}`, 60),
@@ -113,7 +113,7 @@ function answering(
   return activities['hosts.await']({
     hosts,
     ...way,
-    facts: { [HOST_KEY]: Object.fromEntries(keys), ...keysOfBastions(facts, way.bastions) },
+    facts: { ...waysIn(names, facts), ...keysOfBastions(facts, way.bastions) },
     sealed: Object.fromEntries(sealed),
   });
 }

@@ -1,4 +1,5 @@
 import type { Sealed } from '../activities/contract.ts';
+import { isAccessKey } from '../plan/access-key.ts';
 import type { Packed } from '../plan/pack.ts';
 import { DIGEST_KEY } from '../plan/plan.ts';
 import {
@@ -133,13 +134,14 @@ function withRenamed(state: ClusterState, { from, to }: Renamed): ClusterState {
   };
 }
 
-/** The secrets that a plan names, of those that are remembered and that come with it. */
+/** The secrets that a plan names, of those that are remembered and that come with it, and all keys that hosts may have. */
 export function sealedFor(
   state: ClusterState,
   { plan, sealed }: Pick<Packed<ApplyRequest>, 'plan' | 'sealed'>,
 ): Sealed {
   const all = Object.entries({ ...state.sealed, ...sealed });
-  return Object.fromEntries(all.filter(([name]) => name === DIGEST_KEY || plan.secrets[name] !== undefined));
+  const isNeeded = (name: string) => name === DIGEST_KEY || isAccessKey(name) || plan.secrets[name] !== undefined;
+  return Object.fromEntries(all.filter(([name]) => isNeeded(name)));
 }
 
 /** With one that is new, or stands otherwise. The oldest that have ended are forgotten. */

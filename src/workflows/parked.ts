@@ -1,3 +1,4 @@
+import { ACCESS_KEY } from '../plan/access-key.ts';
 import { HOST_KEY } from '../plan/plan.ts';
 import { SKIPPED } from './attendance.ts';
 import type { ClusterState, Outcome, ParkedHost, Problem, RunningRollout } from './contract.ts';
@@ -72,7 +73,12 @@ export function withKey(
   fingerprint: string,
 ): Pick<ClusterState, 'facts' | 'parked'> {
   return {
-    facts: { ...facts, [HOST_KEY]: { ...facts[HOST_KEY], [host]: fingerprint } },
+    facts: {
+      ...facts,
+      [HOST_KEY]: { ...facts[HOST_KEY], [host]: fingerprint },
+      // Whoever shows another key is another machine, or this one made anew: neither has the cluster's key.
+      ...(facts[ACCESS_KEY] && { [ACCESS_KEY]: { ...facts[ACCESS_KEY], [host]: '' } }),
+    },
     parked: { ...parked, [host]: { ...parked[host]!, acceptedKey: fingerprint } },
   };
 }

@@ -1,6 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
 import { DIGEST_KEY, type HostSpec, type Plan, type Stage } from '../plan/plan.ts';
-import { accessTo, bastionsTo, keysOfBastions } from '../plan/way.ts';
+import { bastionsTo, isAccessTo, keysOfBastions } from '../plan/way.ts';
 import type { Account } from './account.ts';
 import { fenceFrom } from './activity.ts';
 import type { PlacedStage, RolloutInput, SiteInput } from './contract.ts';
@@ -22,10 +22,11 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
   const names = new Set(hosts.map((host) => host.name));
   const here = part.stages.map((stage) => ({ ...stage, hosts: stage.hosts.filter((host) => names.has(host)) }));
   const stages = here.filter((stage) => stage.hosts.length > 0);
-  const { facts, lends } = lending.facts(only(account.facts, new Set(stages.flatMap(factsNamedBy))), names);
+  const { facts, lends } = lending.facts(only(account.facts, isIn(stages.flatMap(factsNamedBy))), names);
   const absent = [...account.parked].filter((host) => !names.has(host));
   const way = bastionsTo(hosts, plan.bastions);
-  const secrets = [...accessTo(hosts, plan.bastions), ...stages.flatMap(secretsNamedBy), DIGEST_KEY];
+  const isAccess = isAccessTo(hosts, plan.bastions);
+  const isNamed = isIn([...stages.flatMap(secretsNamedBy), DIGEST_KEY]);
   return {
     cluster: plan.cluster,
     revision,
@@ -35,7 +36,7 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
     hosts,
     ...way,
     stages: stages.map((stage) => lending.stage(stage)),
-    sealed: only({ ...sealed, ...fromWorkers(plan) }, new Set(secrets)),
+    sealed: only({ ...sealed, ...fromWorkers(plan) }, (name) => isAccess(name) || isNamed(name)),
     ...(owner && { owner }),
     patience: plan.patience,
     onFailure: plan.onFailure,
@@ -52,7 +53,7 @@ export function inputFor({ plan, revision, sealed, owner }: RolloutInput, accoun
 
 /** Of the sites of these hosts. A verification changes nothing. */
 function windowsOf({ policy, purpose }: Plan, hosts: readonly HostSpec[]): Pick<SiteInput, 'windows'> {
-  const windows = only(policy?.windows ?? {}, new Set(hosts.map(({ site }) => site)));
+  const windows = only(policy?.windows ?? {}, (name) => hosts.some(({ site }) => site === name));
   return purpose === 'verify' || Object.keys(windows).length === 0 ? {} : { windows };
 }
 
@@ -75,6 +76,11 @@ const factsNamedBy = (stage: Stage) => [
   ...(stage.scope !== 'host' && typeof stage.order === 'object' && 'by' in stage.order ? [stage.order.by] : []),
 ];
 
-function only<Value>(from: Readonly<Record<string, Value>>, names: ReadonlySet<string>): Record<string, Value> {
-  return Object.fromEntries(Object.entries(from).filter(([name]) => names.has(name)));
+function isIn(names: readonly string[]): (name: string) => boolean {
+  const all = new Set(names);
+  return (name) => all.has(name);
+}
+
+function only<Value>(from: Readonly<Record<string, Value>>, isMeant: (name: string) => boolean): Record<string, Value> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => isMeant(name)));
 }

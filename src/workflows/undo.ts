@@ -176,7 +176,8 @@ export async function takeBack(
   const patience = new Patience(input.patience);
   for (;;) {
     try {
-      await undone(input, account, { host, stages: [stage], does: `undo: ${stage.title}` });
+      const [result] = await undone(input, account, { host, stages: [stage], does: `undo: ${stage.title}` });
+      account.publish(host.name, result?.facts);
       return account.mark(host.name, stage, 'undone');
     } catch (error) {
       const { type, message, ended } = failureOf(error, `undo of ${stage.operation} on ${host.name}`);

@@ -15,7 +15,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ssh: ['ssh2', 'zod', 'node:'],
   'ssh/command': ['node:crypto'],
   // Of the plan only arithmetic, which is the same in every replay.
-  workflows: ['@temporalio/workflow', '@temporalio/common', 'plan/plan', 'plan/pack', 'plan/policy', 'plan/way'],
+  workflows: [
+    '@temporalio/workflow',
+    '@temporalio/common',
+    'plan/plan',
+    'plan/pack',
+    'plan/policy',
+    'plan/way',
+    'plan/access-key',
+  ],
   activities: [
     'roles',
     'ssh',

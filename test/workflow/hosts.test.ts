@@ -160,6 +160,23 @@ it('sends nothing to a host that came by signal until somebody says that its key
   );
 });
 
+it('asks for the key of a host that came by signal through the bastion of its site', async () => {
+  const gate = 'bastions: { gate: { address: 192.0.2.99, agent: true } }';
+  await serving(
+    machines,
+    async (cluster, queue) => {
+      const text = specOf(cluster, ['vm0', 'vm1'], gate).replace('fra: {}', 'fra: { via: gate }');
+      await applySpec(queue, text);
+      expect((await rested(cluster)).facts['bastion.key']).toEqual({ gate: 'SHA256:gate' });
+      await tell(cluster, 'addHost', { host: vm3, by: 'ada' });
+      await until(async () => (await status(cluster)).requests?.[0]?.state === 'asking');
+      expect((await status(cluster)).requests).toMatchObject([{ shownKey: 'SHA256:vm3' }]);
+    },
+    'host-signal-gated',
+    ['vm0', 'vm1'],
+  );
+});
+
 it('asks for the key of a machine that is to take the place of a host whose name is known', async () => {
   await serving(
     machines,

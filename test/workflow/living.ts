@@ -19,7 +19,7 @@ const operation = (name: string) => {
 const none = {} as never;
 
 /** The network: every host knows the keys of all. */
-const net: Role<unknown> = {
+export const net: Role<unknown> = {
   name: 'net',
   section: ['network'],
   always: true,

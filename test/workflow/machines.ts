@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pass } from 'node:timers/promises';
+import { publicHalf } from '../../src/ssh/access-key.ts';
 import { BastionKeyChanged } from '../../src/ssh/bastions.ts';
 import type { Output } from '../../src/ssh/command.ts';
 import {
@@ -67,7 +68,7 @@ export class Machine {
     mkdirSync(join(this.#root, 'srv'), { recursive: true });
   }
 
-  /** Under `/srv`, or beside it for what is the machine's own: `unreachable`, `hostkey`, `password`, `fence`. */
+  /** Under `/srv`, or beside it for what is the machine's own: `unreachable`, `hostkey`, `password`, `keys`, `fence`. */
   read(path: string): string | undefined {
     const file = join(this.#root, path);
     return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
@@ -99,7 +100,7 @@ export class Machine {
     if (target.hostKey !== undefined && target.hostKey !== hostKey)
       throw new HostKeyChanged(target, target.hostKey, hostKey);
     const password = this.read('password');
-    if (password !== undefined && password !== target.password)
+    if (password !== undefined && password !== target.password && !this.#takes(target.privateKey))
       throw new AuthenticationFailed(target, 'permission denied');
     return {
       hostKey,
@@ -110,6 +111,12 @@ export class Machine {
         ),
       run: async (job: Job, watch: Watch = {}) => this.#run(target, job, watch),
     };
+  }
+
+  /** As sshd would, from the file of keys that the machine has in place of root's. */
+  #takes(privateKey: string | undefined): boolean {
+    const key = privateKey && publicHalf(privateKey);
+    return key !== undefined && key !== '' && (this.read('keys') ?? '').includes(key);
   }
 
   /** All in one shell, each in a subshell of its own. */
@@ -172,6 +179,7 @@ export class Machine {
       .replaceAll(/(?<![\w./-])\/srv(?![\w-])/g, join(this.#root, 'srv'))
       .replaceAll(/(?<![\w./-])\/shared(?![\w-])/g, join(this.#all, 'shared'))
       .replaceAll(/(?<![\w./-])\/var\/lib\/farweave(?![\w-])/g, join(this.#root, 'farweave'))
+      .replaceAll('/usr/sbin/sshd', `echo authorizedkeysfile ${join(this.#root, 'keys')}`)
       .replaceAll(/(?<![\w./-])\/(run|etc)\/farweave/g, join(this.#root, '$1', 'farweave'));
   }
 }

@@ -75,6 +75,7 @@ export async function applyCluster(at: At, options: Options): Promise<number> {
   return await withTemporal(at, async (farweave) => {
     const state = await status(farweave, cluster.name);
     refuseMissing(cluster, state, at);
+    const values = await secrets(state);
     const made = draft(cluster, state);
     if (options.plan) holdTo(options.plan, made, at);
     await warnOfUnattended(at, farweave, made.plan);
@@ -85,7 +86,7 @@ export async function applyCluster(at: At, options: Options): Promise<number> {
     if (at.io.canAsk && !options.yes && !underWay && !(await agreed(at, made))) return EXIT.failed;
     if (options.backup && state && !underWay) await backedUp(at, farweave, cluster, state);
     const rollout = await waiting(at.io, 'Beginning the rollout', () =>
-      begin(farweave, made, secrets, { queue: options.queue === true }),
+      begin(farweave, made, values, { queue: options.queue === true }),
     );
     if (rollout.queued) return await queued(at, farweave, { ...rollout, digest: made.digest }, options);
     if (options.detach) return detached(at, farweave, rollout);

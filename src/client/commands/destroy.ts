@@ -65,10 +65,11 @@ async function destroy(at: At, hosts: readonly string[], { data = false, yes = f
   return await withTemporal(at, async (farweave) => {
     const state = await status(farweave, cluster.name);
     if (!state || state.revision === 0) throw unknownCluster(at, cluster.name);
+    const values = await secrets(state);
     const made = draft(cluster, state, 'destroy', { data });
     const underWay = state.rollout?.digest === made.digest;
     if (!yes && !underWay && !(await agreed(at, made))) return EXIT.failed;
-    const rollout = await waiting(io, 'Beginning to destroy', () => apply(farweave, made, secrets));
+    const rollout = await waiting(io, 'Beginning to destroy', () => apply(farweave, made, values));
     await unschedule(farweave, cluster.name);
     return await accompany(farweave, rollout, mannerOf(at));
   });

@@ -70,9 +70,10 @@ async function checked(at: At, cluster: Cluster, purpose: Aim): Promise<number> 
   const secrets = await secretsOf(at, cluster, purpose);
   return await withTemporal(at, async (farweave) => {
     const state = await status(farweave, cluster.name);
+    const values = await secrets(state);
     const made = draft(cluster, state, purpose);
     const { findings, problems } = await waiting(io, 'Asking the hosts', () =>
-      look(farweave, made, secrets, { request: randomUUID().slice(0, 8), state }),
+      look(farweave, made, values, { request: randomUUID().slice(0, 8), state }),
     );
     if (at.global.json) writeJson(at, { digest: made.digest, findings, problems });
     else {

@@ -48,7 +48,7 @@ async function restore(at: At, id: string, { from, yes = false }: Options): Prom
     const { host, kept } = chosen(at, cluster, backups, { id, from });
     if (!yes && !(await agreed(at, { id, host, kept }))) return EXIT.failed;
     const wanted: Wanted = { id, host, sha256: kept.sha256, asked: idOf(new Date()) };
-    const secrets = await secretsOf(at, cluster, { restore: wanted });
+    const secrets = await (await secretsOf(at, cluster, { restore: wanted }))(state);
     const made = draft(cluster, state, { restore: wanted });
     const rollout = await waiting(at.io, 'Beginning the restore', () => apply(farweave, made, secrets));
     at.io.err.write(`${name} becomes what it was at ${printable(kept.until)}: ${host} has the backup.\n`);

@@ -5,6 +5,7 @@ import { openVault } from '../../activities/vault.ts';
 import type { ClusterView } from '../../workflows/contract.ts';
 import { type At, type Run, stateOf, teach, withCluster, writeJson } from '../command.ts';
 import { EXIT, Failure } from '../errors.ts';
+import { isAbsent } from '../spared.ts';
 import { keygenOne } from './secrets/keygen.ts';
 import { rotateSecrets } from './secrets/rotate.ts';
 import { sealOne } from './secrets/seal.ts';
@@ -86,7 +87,7 @@ function addIdentities(secrets: Command, run: Run): void {
 }
 
 async function list(at: At): Promise<number> {
-  const names = Object.keys(await sealedOf(at)).toSorted((one, other) => one.localeCompare(other));
+  const names = kept(await sealedOf(at)).toSorted((one, other) => one.localeCompare(other));
   if (at.global.json) writeJson(at, { secrets: names });
   else at.io.out.write(names.map((name) => `${name}\n`).join(''));
   return EXIT.ok;
@@ -94,7 +95,7 @@ async function list(at: At): Promise<number> {
 
 async function show(at: At, name: string): Promise<number> {
   const sealed = (await sealedOf(at))[name];
-  if (sealed === undefined) {
+  if (sealed === undefined || isAbsent(sealed)) {
     throw new Failure(`The cluster keeps no secret called ${name}.`, { hint: `${at.self} secrets list names them.` });
   }
   const state = stateOf(at);
@@ -109,6 +110,11 @@ async function show(at: At, name: string): Promise<number> {
   if (at.global.json) writeJson(at, { name, value });
   else at.io.out.write(`${value}\n`);
   return EXIT.ok;
+}
+
+/** What was not needed is not kept. */
+function kept(sealed: ClusterView['sealed']): readonly string[] {
+  return Object.keys(sealed).filter((name) => !isAbsent(sealed[name]!));
 }
 
 async function sealedOf(at: At): Promise<ClusterView['sealed']> {

@@ -29,10 +29,11 @@ async function verify(at: At): Promise<number> {
   const secrets = await secretsOf(at, cluster, 'verify');
   return await withTemporal(at, async (farweave) => {
     const state = await status(farweave, cluster.name);
+    const values = await secrets(state);
     const made = draft(cluster, state, 'verify');
     if (made.plan.stages.length === 0)
       throw new Failure('No role of this cluster has anything to check.', { exitCode: EXIT.badInput });
-    const rollout = await waiting(at.io, 'Beginning the verification', () => apply(farweave, made, secrets));
+    const rollout = await waiting(at.io, 'Beginning the verification', () => apply(farweave, made, values));
     return await accompany(farweave, rollout, mannerOf(at));
   });
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Role } from '../role.ts';
+import { formerKeys, key, keyStages, login } from './key.ts';
 import * as operations from './operations.ts';
 import * as preflights from './preflights.ts';
 
@@ -36,11 +37,12 @@ export const system: Role<z.infer<typeof System>> = {
   name: 'system',
   config: System,
   always: true,
-  operations: [supported, space, quiet, index, upgrade, prerequisites, unattended, reboot],
-  stages: (config, { on }) => [
+  operations: [supported, space, quiet, key, login, formerKeys, index, upgrade, prerequisites, unattended, reboot],
+  stages: (config, { cluster, on }) => [
     supported.over(on, 'check the distribution', {}),
     space.over(on, 'check the disk space', { mebibytes: config.freeSpace }),
     quiet.over(on, 'wait for other package work', {}),
+    ...keyStages(cluster, on),
     index.over(on, 'refresh the package index', { hours: config.indexHours }),
     ...(config.upgrade ? [upgrade.over(on, 'upgrade packages', {})] : []),
     prerequisites.over(on, 'install prerequisites', {

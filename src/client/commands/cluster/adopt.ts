@@ -60,7 +60,7 @@ async function inFile(at: At, file: string): Promise<Found> {
 
 async function adoptFromHosts(at: At, options: Options): Promise<number> {
   const spec = await readSpec(at);
-  const secrets = await secretsOf(at, spec, 'verify');
+  const secrets = await (await secretsOf(at, spec, 'verify'))(undefined);
   const { plan } = draft(spec, undefined);
   // Before a worker starts, which would make one where none is left.
   const identity = await identityOf(stateOf(at));

@@ -9,6 +9,7 @@ import { EXIT, Failure } from '../../errors.ts';
 import { count } from '../../format.ts';
 import { status } from '../../index.ts';
 import { clusters, reseal } from '../../moving.ts';
+import { isAbsent } from '../../spared.ts';
 import { waiting } from '../../waiting.ts';
 
 interface Options {
@@ -146,7 +147,7 @@ async function inFile(at: At): Promise<Given> {
 
 async function closed(sealed: Given, opens: (sealed: string) => Promise<string>): Promise<readonly string[]> {
   const tried = sealed.map(async ([name, text]) => {
-    if (text.startsWith('worker:')) return [];
+    if (text.startsWith('worker:') || isAbsent(text)) return [];
     return opens(text).then(
       () => [],
       () => [name],
