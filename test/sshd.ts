@@ -77,7 +77,7 @@ export async function createSshd(
       `HostKey ${folder}/host`,
       `HostKey ${folder}/host-ecdsa`,
       `AuthorizedKeysFile ${folder}/user.pub`,
-      'PidFile none',
+      `PidFile ${folder}/pid`,
       `UsePAM ${users ? 'yes' : 'no'}`,
       'PermitRootLogin yes',
       'PasswordAuthentication no',

@@ -136,10 +136,10 @@ function changeOf(
   { operation, args, facts }: State,
   verdict: No,
 ): Pick<lane.Part, 'change'> {
-  const undo = undoing(operation, host, args);
+  const change = operation as Extract<Operation, { apply: unknown }>;
+  const undo = change.origin === false ? undefined : undoing(operation, host, args);
   // As they stand in the plan, so that an undo of another build can read them.
   const way = undo && { undoing: { args: JSON.stringify(step.args), undo: hashOf(undo) } };
-  const change = operation as Extract<Operation, { apply: unknown }>;
   return { change: { script: change.apply(host, args, verdict, facts), ...way } };
 }
 

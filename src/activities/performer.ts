@@ -1,4 +1,5 @@
 import { ACCESS_KEY, isAccessKey } from '../plan/access-key.ts';
+import { HOST_KEY } from '../plan/plan.ts';
 import { type Operation, undoing, type Verdict } from '../roles/operation.ts';
 import { type Output, script, sh } from '../ssh/command.ts';
 import { isLoss } from '../ssh/errors.ts';
@@ -11,7 +12,7 @@ import type { Activity, Finding, Owner, Result, Sealed, Settle, Step, Survey } f
 import { failure, owned } from './failures.ts';
 import { type Aim, bringAbout, result } from './lane.ts';
 import { answered, awaitState, describe, type State, wrong } from './state.ts';
-import { firstKey, placeOf, type Tools, type Visit, visiting } from './visit.ts';
+import { keyMet, placeOf, type Tools, type Visit, visiting } from './visit.ts';
 import { type Withdrawal, withdrawalOf } from './withdrawal.ts';
 
 /** Carries out what operations describe: ask, judge, leave a receipt, change, ask again. */
@@ -44,7 +45,7 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
   /** The steps in order, up to the first that fails. */
   const converge: Activity = (task) =>
     visiting(tools, task, async (visit) => {
-      const key = await firstKey(visit);
+      const key = await keyMet(visit);
       const tell = ({ facts, ...rest }: Result) => {
         const all = { ...(visit.results.length === 0 && key), ...facts };
         visit.results.push(Object.keys(all).length > 0 ? { ...rest, facts: all } : rest);
@@ -83,7 +84,7 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
         visit.says(step, 'undo');
         const state = describe(operations, visit, step);
         const changed = await takeBack(visit, step, state);
-        visit.results.push({ changed, ...(changed && withoutKey(state, task.sealed)) });
+        visit.results.push({ changed, ...(changed && (await waysBack(visit, state, task.sealed))) });
       }
       return visit.results;
     });
@@ -158,6 +159,14 @@ ${undo}
     ),
   );
   return true;
+}
+
+/** What is known anew of the way in, where what was taken back is part of it. */
+async function waysBack(visit: Visit, state: State, sealed: Sealed): Promise<Pick<Result, 'facts'>> {
+  const { operation } = state;
+  if (!('apply' in operation) || !operation.keyInPlace) return withoutKey(state, sealed);
+  const [answer] = await visit.ask([operation.keyInPlace()]);
+  return { facts: { [HOST_KEY]: answered(answer!).stdout.trim() } };
 }
 
 /** Where the key was taken away that let us in, the one before it does again. */

@@ -52,12 +52,25 @@ it('puts the questions for the host in one round trip, and gives all answers in 
     },
     run: () => Promise.reject(new Error('nobody asked for a change')),
   };
-  const answers = await ask(
-    host,
-    [{ text: 'one' }, { get: `${base}/` }, { text: 'two' }],
-    {},
-    { tryKey: async (key) => ({ exitCode: 0, stdout: key, stderr: '' }) },
-  );
+  const answers = await ask(host, [{ text: 'one' }, { get: `${base}/` }, { text: 'two' }], {}, attempts);
   expect(trips).toEqual([['one', 'two']]);
   expect(answers.map(({ stdout }) => stdout.split('\n')[0])).toEqual(['one', 'HTTP/1.1 200 OK', 'two']);
+});
+
+const attempts = {
+  tryKey: async (key: string) => ({ exitCode: 0, stdout: key, stderr: '' }),
+  trySight: async (hostKey: string) => ({ exitCode: 0, stdout: `saw ${hostKey}`, stderr: '' }),
+};
+
+it.each([
+  [
+    'looks from here for the key that a host says it has',
+    { exitCode: 0, stdout: 'SHA256:x\n', stderr: '' },
+    'saw SHA256:x',
+  ],
+  ['does not look where the host names none', { exitCode: 1, stdout: '', stderr: 'none' }, ''],
+])('%s', async (_, told, stdout) => {
+  const host = { hostKey: 'SHA256:y', ask: async () => [told], run: () => Promise.reject(new Error('nobody asked')) };
+  const [answer] = await ask(host, [{ shows: { text: 'which' } }], {}, attempts);
+  expect(answer).toMatchObject({ exitCode: told.exitCode, stdout });
 });

@@ -1,4 +1,4 @@
-import type { Command, Login, Output, Question, Request } from '../ssh/command.ts';
+import type { Command, Login, Output, Question, Request, Shows } from '../ssh/command.ts';
 import type { AskOptions, Host, Values } from '../ssh/host.ts';
 
 const HTTP_TIMEOUT = 10_000;
@@ -6,12 +6,20 @@ const BODY_LIMIT = 4096;
 /** As curl's for "failed to connect". */
 const NO_CONNECTION = 7;
 
+/** How to ask what only a connection of its own can answer. */
+export interface Attempts {
+  /** With a key of the cluster. */
+  readonly tryKey: (key: string) => Promise<Output>;
+  /** To a host that shows this key. */
+  readonly trySight: (hostKey: string) => Promise<Output>;
+}
+
 /** All answers in the order of the questions: the host's in one round trip; requests from here, and logins, at the same time. */
 export async function ask(
   host: Host,
   questions: readonly Question[],
   values: Values,
-  { tryKey, ...options }: AskOptions & { readonly tryKey: (key: string) => Promise<Output> },
+  { tryKey, trySight, ...options }: AskOptions & Attempts,
 ): Promise<readonly Output[]> {
   const commands = questions.filter((question): question is Command => 'text' in question);
   // Several operations may ask the same, such as a look into a database: once will do. A text names its variables by
@@ -24,8 +32,14 @@ export async function ask(
   const answers = new Map(distinct.map(({ text }, n) => [text, told[n]]));
   return questions.map((question, n) => ('text' in question ? answers.get(question.text) : fetched[n]) ?? NO_ANSWER);
 
-  function fromHere(question: Request | Login): Promise<Output> {
+  function fromHere(question: Request | Login | Shows): Promise<Output> {
+    if ('shows' in question) return sight(question);
     return 'get' in question ? request(question) : tryKey(question.login);
+  }
+
+  async function sight({ shows }: Shows): Promise<Output> {
+    const [answer = NO_ANSWER] = await host.ask([shows], values, options);
+    return answer.exitCode === 0 ? trySight(answer.stdout.trim()) : answer;
   }
 }
 

@@ -1,8 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { ACCESS_KEY, ACCESS_SUDO } from '../plan/access-key.ts';
-import type { Bastions, Facts, HostSpec } from '../plan/plan.ts';
+import { type Bastions, type Facts, HOST_KEY_OTHER, type HostSpec } from '../plan/plan.ts';
 import type { Output } from '../ssh/command.ts';
-import { AuthenticationFailed, SshError, SudoRefused } from '../ssh/errors.ts';
+import { AuthenticationFailed, HostKeyChanged, isLoss, SshError, SudoRefused } from '../ssh/errors.ts';
 import type { Connect, Host, Target } from '../ssh/host.ts';
 import type { FailureDetail } from './contract.ts';
 import { failure } from './failures.ts';
@@ -48,6 +48,33 @@ export async function reach({ connect, secrets, host, facts, bastions, during }:
     }
   }
   throw keys.length === 0 && !isKnown ? refusals[0] : shutOut(host, isKnown ? refusals.at(-1) : refusals[0]);
+}
+
+/** Reaches a host whose key is being changed by either of the two. One that the spec names is the only one that counts. */
+export function byEitherKey(connect: Connect, { name, hostKey }: HostSpec, facts: Facts): Connect {
+  const other = facts[HOST_KEY_OTHER]?.[name] ?? '';
+  if (hostKey !== undefined || other === '') return connect;
+  return async (target, during) => {
+    try {
+      return await connect(target, during);
+    } catch (error) {
+      if (!(error instanceof HostKeyChanged)) throw error;
+      return await connect({ ...target, hostKey: other }, during).catch((again: unknown) => {
+        throw again instanceof HostKeyChanged ? error : again;
+      });
+    }
+  };
+}
+
+/** Connects to a host that must show the key which is named there. What is wrong with that is an answer, as is no answer. */
+export async function trySight(connect: Connect, target: Target): Promise<Output> {
+  try {
+    const { hostKey } = await connect(target);
+    return { exitCode: 0, stdout: hostKey, stderr: '' };
+  } catch (error) {
+    if (!(error instanceof HostKeyChanged) && !isLoss(error)) throw error;
+    return { exitCode: 1, stdout: '', stderr: error.message };
+  }
 }
 
 /** Tries a key and nothing else, unless sudo asks. What is not an answer, such as a host that is away, is thrown. */

@@ -12,7 +12,7 @@ import { cancelled, classify, crowded, exitFailure, failure, handedOver, lastLin
 import type { Heard } from './heard.ts';
 import { startPulse } from './pulse.ts';
 import { ask } from './question.ts';
-import { learntBy, type Reached, reach, tryKey } from './reach.ts';
+import { byEitherKey, learntBy, type Reached, reach, tryKey, trySight } from './reach.ts';
 import type { createSecrets } from './secrets.ts';
 
 /** What an activity has to do with a host: ask it and change it, with its secrets at hand. */
@@ -69,24 +69,33 @@ export async function visiting<T>(
   const { host, bastions, facts, sealed, fence, owner } = task;
   const secrets = open(sealed, options);
   const pulse = startPulse(secrets.redact);
-  const way = { connect, secrets, host, facts, bastions };
+  const connectTo = byEitherKey(connect, host, facts);
+  const way = { connect: connectTo, secrets, host, facts, bastions };
   let by: Reached | undefined;
   /** Until it is aborted the connection is not closed for the sake of others. */
   let held = new AbortController();
   const reached = async () => {
     const during = held.signal;
     by = by
-      ? { ...by, connection: await connect(by.target, during).catch(inTurn) }
+      ? { ...by, connection: await connectTo(by.target, during).catch(inTurn) }
       : await reach({ ...way, during }).catch(inTurn);
     return by.connection;
+  };
+  /** For a connection besides ours, which may have to be closed for it. */
+  const makeRoom = () => {
+    held.abort();
+    held = new AbortController();
   };
   const logIn = async (key: string, hostKey: string): Promise<Output> => {
     // Who has been let in by the key need not try it.
     if (key === by?.key) return { exitCode: 0, stdout: facts[ACCESS_SUDO]?.[host.name] ?? '', stderr: '' };
-    // It takes a connection of its own, for which ours may have to make room.
-    held.abort();
-    held = new AbortController();
+    makeRoom();
     return await tryKey({ ...way, host: { ...host, hostKey } }, key).catch(inTurn);
+  };
+  const see = async (hostKey: string): Promise<Output> => {
+    await reached();
+    makeRoom();
+    return await trySight(connect, { ...by!.target, hostKey }).catch(inTurn);
   };
   const follow = async (key: string, steps: readonly Step[], job: Pick<Job, 'script' | 'values'>) => {
     const { rollout } = placeOf(steps[0]!);
@@ -116,7 +125,11 @@ export async function visiting<T>(
       const values = await secrets.values(questions.filter((question): question is Command => 'text' in question));
       const connection = await reached();
       const { hostKey } = connection;
-      return ask(connection, questions, values, { cancel: pulse.stop, tryKey: (key) => logIn(key, hostKey) });
+      return ask(connection, questions, values, {
+        cancel: pulse.stop,
+        tryKey: (key) => logIn(key, hostKey),
+        trySight: see,
+      });
     },
     run: async (step, purpose, change, steps = [step]) => {
       const { rollout } = placeOf(step);
@@ -169,10 +182,11 @@ function inTurn(error: unknown): never {
   throw error instanceof Crowded ? crowded(error) : error;
 }
 
-/** The host's key as a fact, where nobody has known it so far. */
-export async function firstKey({ host, facts, hostKey }: Visit): Promise<Readonly<Record<string, string>>> {
-  if (host.hostKey !== undefined || facts[HOST_KEY]?.[host.name] !== undefined) return {};
-  return { [HOST_KEY]: await hostKey() };
+/** The host's key as a fact, where it has been known by another so far, or by none. */
+export async function keyMet({ host, facts, hostKey }: Visit): Promise<Readonly<Record<string, string>>> {
+  if (host.hostKey !== undefined) return {};
+  const shown = await hostKey();
+  return shown === facts[HOST_KEY]?.[host.name] ? {} : { [HOST_KEY]: shown };
 }
 
 /** Whose step it is, by its receipt. Throws InvalidArguments. */

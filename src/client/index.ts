@@ -37,6 +37,7 @@ export { type Controlled, control } from './control.ts';
 export { type DriftSchedule, drift, driftSchedule, scheduleDrift, unschedule } from './drift.ts';
 export { Failure } from './errors.ts';
 export { type Followed, type FollowOptions, watch } from './follow.ts';
+export { hostKeyRotation, rotated } from './host-key-rotation.ts';
 export {
   addHost,
   approveHost,

@@ -1,8 +1,8 @@
 import { ACCESS_KEY, ACCESS_SUDO } from '../roles/access-key.ts';
-import { type Facts, HOST_KEY, type HostSpec, type Knowledge } from './plan.ts';
+import { type Facts, HOST_KEY, HOST_KEY_OTHER, type HostSpec, type Knowledge } from './plan.ts';
 
 /** What there is to know of the way in to a host: all that is done there takes it along. */
-export const WAY_IN = [HOST_KEY, ACCESS_KEY, ACCESS_SUDO] as const;
+export const WAY_IN = [HOST_KEY, HOST_KEY_OTHER, ACCESS_KEY, ACCESS_SUDO] as const;
 
 export { ACCESS_KEY, ACCESS_SUDO };
 
@@ -28,6 +28,17 @@ export function givenFor({ access }: Pick<HostSpec, 'access'>): readonly string[
 /** The secret that sudo may ask for; doas asks for none. */
 export function sudoPasswordOf({ become, access }: Pick<HostSpec, 'become' | 'access'>): string | undefined {
   return become === 'doas' ? undefined : (access.sudoPassword ?? access.password);
+}
+
+/**
+ * Facts of a host that are news, with the key that it had before where it is known by the other one from now on: as long as
+ * a rollout may be taken back, either counts.
+ */
+export function withFormerKey(known: Facts, host: string, news: Readonly<Record<string, string>>): typeof news {
+  const [before, other] = [known[HOST_KEY]?.[host], known[HOST_KEY_OTHER]?.[host]];
+  const now = news[HOST_KEY];
+  const hasMoved = now !== undefined && now === other && before !== undefined && before !== now;
+  return hasMoved ? { ...news, [HOST_KEY_OTHER]: before } : news;
 }
 
 /** The ways in to some hosts, of all facts. */

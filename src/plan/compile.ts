@@ -4,6 +4,7 @@ import type { Operation } from '../roles/operation.ts';
 import type { Role } from '../roles/role.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { isAccessKey, withKey } from './access-key.ts';
+import { type Aim, isKeeping, purposeFor, stagesFor } from './aim.ts';
 import { cut } from './cut.ts';
 import { IMPATIENCE, PATIENCE } from './patience.ts';
 import {
@@ -18,13 +19,12 @@ import {
   withdrawn,
 } from './plan.ts';
 import { amountOf, policyOf } from './policy.ts';
-import { isSafekeeping, ON_FAILURE, purposeOf, type Safekeeping, safekeeping } from './safekeeping.ts';
+import { ON_FAILURE } from './safekeeping.ts';
 import { gatesOf, secretsOf } from './secrets.ts';
 import { bastionsTo } from './way.ts';
 import { withdrawals } from './withdraw.ts';
 
-/** What a plan is to be for: a rotation is an apply of no more than the key that hosts let Farweave in by. */
-export type Aim = Exclude<Plan['purpose'], 'backup' | 'restore'> | 'rotate' | Safekeeping;
+export type { Aim };
 
 export interface CompileOptions {
   readonly purpose?: Aim;
@@ -48,7 +48,7 @@ export function compilePlan(
   { purpose: aim = 'apply', roles = registry, before, forced = false, data = false }: CompileOptions = {},
 ): Plan {
   const isEnd = aim === 'destroy';
-  const purpose = isSafekeeping(aim) ? purposeOf(aim) : aim === 'rotate' ? 'apply' : aim;
+  const purpose = purposeFor(aim);
   const { indexes } = allot(cluster, knowledge);
   const all = cluster.hosts.map((host) => ({
     ...withKey(host, knowledge),
@@ -61,7 +61,7 @@ export function compilePlan(
   const here = used(layout, roles);
   const of = (role: Role) => [layout.sections[role.name], contextOf(role)] as const;
 
-  const staying = isSafekeeping(aim) ? safekeeping(aim, here, of) : here.flatMap((role) => role.stages(...of(role)));
+  const staying = stagesFor(aim, all, here, of);
   const parting = leaving ? here.toReversed().flatMap((role) => role.leave?.(...of(role)) ?? []) : [];
   const gone = [...(isEnd ? all : []), ...(leaving?.hosts ?? [])];
   const ending = gone.length > 0 ? endOf(isEnd ? cluster : before!, gone, { knowledge, roles, data }) : [];
@@ -69,7 +69,7 @@ export function compilePlan(
   const named = laidOut.filter((stage) => stage.hosts.length > 0).map(withId);
   const wanted = asWanted(aim, named);
   const { stages, segments } = cut(wanted, operationsOf(roles, wanted));
-  const hosts = isSafekeeping(aim) ? all.filter(({ name }) => isNamed(stages, name)) : isEnd ? gone : [...all, ...gone];
+  const hosts = isKeeping(aim) ? all.filter(({ name }) => isNamed(stages, name)) : isEnd ? gone : [...all, ...gone];
   // A verification changes nothing, so there is nobody to spare and nothing to wait for.
   const policy = purpose === 'apply' ? policyFor(cluster, hosts) : undefined;
   const { bastions } = bastionsTo(hosts, { ...before?.bastions, ...cluster.bastions });

@@ -1,3 +1,4 @@
+import { HOST_KEY, HOST_KEY_OTHER } from '../roles/host-key.ts';
 import type { Generated } from '../roles/secret.ts';
 import type { Bastions, HostSpec } from './host.ts';
 
@@ -9,8 +10,7 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 /** fact → host → value. Small and public (at most 256 bytes each): what hosts must know of each other. */
 export type Facts = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-/** The fact that holds the key a host showed when it was first met. */
-export const HOST_KEY = 'host.key';
+export { HOST_KEY, HOST_KEY_OTHER };
 
 /** The same of bastions, by their names. */
 export const BASTION_KEY = 'bastion.key';

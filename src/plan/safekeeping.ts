@@ -5,7 +5,7 @@ import type { Plan, Stage } from './plan.ts';
 /** What has to do with backups. `backups` asks hosts which they have: a plan to look by, not to roll out. */
 export type Safekeeping = 'backups' | { readonly backup: string } | { readonly restore: Wanted };
 
-export const isSafekeeping = (aim: Plan['purpose'] | 'rotate' | Safekeeping): aim is Safekeeping =>
+export const isSafekeeping = <Other extends string>(aim: Other | Safekeeping): aim is Safekeeping =>
   aim === 'backups' || typeof aim === 'object';
 
 export function purposeOf(aim: Safekeeping): Plan['purpose'] {

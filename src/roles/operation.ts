@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 import type { Extent, Facts, Gate, HostSpec, Json, Stage } from '../plan/plan.ts';
-import type { Output, Question, Script } from '../ssh/command.ts';
+import type { Command, Output, Question, Script } from '../ssh/command.ts';
 
 export type No = { readonly is: 'no'; readonly now: string; readonly wanted: string };
 
@@ -57,6 +57,10 @@ interface Change<Args, Fact extends string> extends Common<Args, Fact> {
   readonly halts?: true;
   /** The key by which Farweave is let in on the host from then on; once this is undone, by another or by what was given. */
   admits?(args: Args): string;
+  /** The host shows another key once it is brought about, or taken back: how to ask which one is in place (`SHA256:…`). */
+  keyInPlace?(): Command;
+  /** `false`: the way back ends with the rollout. Nothing of how it was before stays on the host, and a destroy leaves it. */
+  readonly origin?: false;
   /** Milliseconds that the state may take to show after `apply` has ended; none unless told. */
   readonly settle?: number;
   apply(host: HostSpec, args: Args, verdict: No, facts: Table<Fact>): Script;

@@ -59,7 +59,16 @@ export interface Login {
   readonly login: string;
 }
 
-export type Question = Command | Request | Login;
+/**
+ * Asked by connecting anew, with what lets us in already. The command says on the host which key (`SHA256:…`) is to be shown;
+ * where it does not, its answer is this one. Answered as an {@link Output}: exit code 0 with that key on stdout where just this
+ * one is shown, 1 where it is not, or nobody answers.
+ */
+export interface Shows {
+  readonly shows: Command;
+}
+
+export type Question = Command | Request | Login | Shows;
 
 type Part = string | number | readonly (string | number)[] | Variable | { readonly words: Text } | Command;
 

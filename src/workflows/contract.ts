@@ -182,6 +182,8 @@ export interface Undone extends Pick<Ledger, 'steps' | 'generations'> {
   readonly left: readonly string[];
   /** Hosts that do not answer. */
   readonly gone: readonly string[];
+  /** The ways in to the hosts, where one of them is another now. */
+  readonly facts?: Facts;
 }
 
 // ---- look:<name>:<request> ----

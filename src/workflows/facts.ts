@@ -1,12 +1,12 @@
 import { WAY_IN } from '../plan/access-key.ts';
-import { type Facts, HOST_KEY, type Knowledge } from '../plan/plan.ts';
+import { type Facts, HOST_KEY, HOST_KEY_OTHER, type Knowledge } from '../plan/plan.ts';
 import type { ClusterState, Outcome, RunningRollout } from './contract.ts';
 
 /** What is known of hosts when a rollout has ended. */
 export function factsAfter(
   { facts: before, parked = {} }: Pick<ClusterState, 'facts' | 'parked'>,
   { goesBackTo }: Pick<RunningRollout, 'goesBackTo'>,
-  { facts }: Pick<Outcome, 'facts'>,
+  { facts, state, parked: left }: Pick<Outcome, 'facts' | 'state' | 'parked'>,
 ): Facts {
   // The earlier plan may not know all hosts. They are there, and nobody is to meet them as if for the first time.
   const others = goesBackTo === undefined ? {} : Object.fromEntries(WAY_IN.map((fact) => [fact, before[fact] ?? {}]));
@@ -18,10 +18,17 @@ export function factsAfter(
   );
   const ways = WAY_IN.map((fact) => {
     const table = { ...others[fact], ...facts[fact], ...(fact === HOST_KEY && accepted) };
-    return [fact, table] as const;
+    return [fact, fact === HOST_KEY_OTHER && isAtEnd(state) ? only(left, table) : table] as const;
   });
-  return { ...facts, ...Object.fromEntries(ways.filter(([, table]) => Object.keys(table).length > 0)) };
+  const { [HOST_KEY_OTHER]: _, ...rest } = facts;
+  return { ...rest, ...Object.fromEntries(ways.filter(([, table]) => Object.keys(table).length > 0)) };
 }
+
+/** Nothing is to be taken back any more: of hosts that are there, one key counts. */
+const isAtEnd = (state: Outcome['state']) => state === 'done' || state === 'undone';
+
+const only = (hosts: readonly string[], table: Facts[string]) =>
+  Object.fromEntries(Object.entries(table).filter(([host]) => hosts.includes(host)));
 
 /** Whether plans that are made from either come out the same. */
 export function isSame({ indexes: one, key }: Knowledge, { indexes: other, key: another }: Knowledge): boolean {

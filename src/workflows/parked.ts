@@ -1,5 +1,5 @@
 import { ACCESS_KEY } from '../plan/access-key.ts';
-import { HOST_KEY } from '../plan/plan.ts';
+import { HOST_KEY, HOST_KEY_OTHER } from '../plan/plan.ts';
 import { SKIPPED } from './attendance.ts';
 import type { ClusterState, Outcome, ParkedHost, Problem, RunningRollout } from './contract.ts';
 
@@ -76,6 +76,7 @@ export function withKey(
     facts: {
       ...facts,
       [HOST_KEY]: { ...facts[HOST_KEY], [host]: fingerprint },
+      ...(facts[HOST_KEY_OTHER] && { [HOST_KEY_OTHER]: { ...facts[HOST_KEY_OTHER], [host]: '' } }),
       // Whoever shows another key is another machine, or this one made anew: neither has the cluster's key.
       ...(facts[ACCESS_KEY] && { [ACCESS_KEY]: { ...facts[ACCESS_KEY], [host]: '' } }),
     },

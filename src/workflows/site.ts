@@ -1,4 +1,5 @@
 import { setHandler } from '@temporalio/workflow';
+import { waysIn } from '../plan/access-key.ts';
 import { Account } from './account.ts';
 import type { Parting } from './activity.ts';
 import {
@@ -42,9 +43,21 @@ export async function undoing(input: SiteInput & { readonly gone: readonly strin
   const notes = { left: [], gone: new Set(input.gone) };
   const [stage] = input.stages;
   await Promise.all(input.hosts.map((host) => takeBack(input, account, stage!, host, notes)));
-  const { steps, generations } = account.toJSON();
+  const { steps, generations, facts } = account.toJSON();
+  const isNews = facts !== account.known;
   upsert({ state: 'done' });
-  return { steps, generations, left: notes.left, gone: [...notes.gone] };
+  return {
+    steps,
+    generations,
+    left: notes.left,
+    gone: [...notes.gone],
+    ...(isNews && {
+      facts: waysIn(
+        input.hosts.map(({ name }) => name),
+        facts,
+      ),
+    }),
+  };
 }
 
 /** A rollout lets go of the hosts of one site. What cannot be reached keeps what it has; it does no harm. */

@@ -2,11 +2,12 @@ import type { Command } from 'commander';
 import { HOST_KEY } from '../../plan/plan.ts';
 import type { ClusterView } from '../../workflows/contract.ts';
 import { accompany } from '../accompany.ts';
-import { type At, mannerOf, type Run, teach, withCluster, writeJson } from '../command.ts';
+import { type At, fetched, mannerOf, type Run, teach, withCluster, writeJson } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { EXIT, Failure } from '../errors.ts';
 import { table } from '../format.ts';
-import { acceptHostKey } from '../index.ts';
+import { acceptHostKey, apply, hostKeyRotation, rotated } from '../index.ts';
+import { waiting } from '../waiting.ts';
 
 interface Options {
   readonly fingerprint?: string;
@@ -24,6 +25,7 @@ export function addHostkeys(program: Command, run: Run): void {
   teach(hostkeys, [
     ['farweave hostkeys list', 'the known keys, and those that were shown instead'],
     ['farweave hostkeys accept vm1', 'compare, agree, and take vm1 along again'],
+    ['farweave hostkeys rotate', 'give all hosts a new key, and hold them to that one'],
   ]);
   hostkeys
     .command('list')
@@ -44,6 +46,23 @@ export function addHostkeys(program: Command, run: Run): void {
   teach(accept, [
     ['farweave hostkeys accept vm1', 'shows both keys and asks'],
     ['farweave hostkeys accept vm1 --fingerprint SHA256:…', 'for scripts: exactly this key, or nothing'],
+  ]);
+  const rotate = hostkeys
+    .command('rotate')
+    .summary('give hosts a new key')
+    .description(
+      'Makes a new Ed25519 key on each host, puts it in place of the one that sshd shows, sees it from outside, and only ' +
+        'then holds the host to it. Until the rollout has ended either key counts, so that a rotation that was broken off ' +
+        'shuts nobody out; a rollback puts the former key back. It is a rollout of these steps alone, in the waves of the ' +
+        'cluster file. Sessions stay open. Parked hosts keep their key, and so do bastions, which are not rolled out to.',
+    )
+    .argument('[hosts...]', 'such as vm1 vm2; all of them without')
+    .option('-y, --yes', 'do not ask')
+    .action(run(rotateKeys));
+  teach(rotate, [
+    ['farweave hostkeys rotate', 'show, ask, roll out, watch'],
+    ['farweave hostkeys rotate vm1 vm2', 'these hosts only'],
+    ['farweave hostkeys rotate --yes --json', 'for scripts: the outcome as one JSON document'],
   ]);
 }
 
@@ -80,6 +99,23 @@ async function acceptKey(at: At, host: string, { fingerprint, yes }: Options): P
     if (rollout) return await accompany(farweave, { cluster: name, ...rollout }, mannerOf(at));
     if (at.global.json) writeJson(at, { cluster: name, host, fingerprint: wanted });
     return EXIT.ok;
+  });
+}
+
+async function rotateKeys(at: At, names: readonly string[], { yes }: Pick<Options, 'yes'>): Promise<number> {
+  return await withCluster(at, async (farweave, _name, state, cluster) => {
+    const made = hostKeyRotation(state, names);
+    const values = await fetched(at, cluster, made, state);
+    if (at.io.canAsk && !yes) {
+      const rows = rotated(made).map((host) => [host, keysOf(state, host)[0] ?? '-']);
+      at.io.out.write(`${table(rows).join('\n')}\n`);
+      if (!(await confirm('Give these hosts a new key to be known by?'))) {
+        at.io.err.write('Nothing was touched.\n');
+        return EXIT.failed;
+      }
+    }
+    const rollout = await waiting(at.io, 'Beginning the rotation', () => apply(farweave, made, values));
+    return await accompany(farweave, rollout, mannerOf(at));
   });
 }
 

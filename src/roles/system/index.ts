@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Role } from '../role.ts';
+import { hostKey, nextHostKey, shownHostKey } from './host-key.ts';
 import { formerKeys, key, keyStages, login } from './key.ts';
 import * as operations from './operations.ts';
 import * as preflights from './preflights.ts';
@@ -37,7 +38,10 @@ export const system: Role<z.infer<typeof System>> = {
   name: 'system',
   config: System,
   always: true,
-  operations: [supported, space, quiet, key, login, formerKeys, index, upgrade, prerequisites, unattended, reboot],
+  operations: [
+    ...[supported, space, quiet, key, login, formerKeys, index, upgrade, prerequisites, unattended, reboot],
+    ...[nextHostKey, hostKey, shownHostKey],
+  ],
   stages: (config, { cluster, on }) => [
     supported.over(on, 'check the distribution', {}),
     space.over(on, 'check the disk space', { mebibytes: config.freeSpace }),
