@@ -7,6 +7,7 @@ import { setTimeout as pass } from 'node:timers/promises';
 import { publicHalf } from '../../src/ssh/access-key.ts';
 import { BastionKeyChanged } from '../../src/ssh/bastions.ts';
 import type { Output } from '../../src/ssh/command.ts';
+import { fingerprint } from '../../src/ssh/connection.ts';
 import {
   AuthenticationFailed,
   Cancelled,
@@ -18,6 +19,9 @@ import {
   Unreachable,
 } from '../../src/ssh/errors.ts';
 import type { Connect, Job, Target, Values, Watch } from '../../src/ssh/host.ts';
+
+/** Where a machine may have the key that it shows. */
+export const HOST_KEY_FILE = 'etc/ssh/ssh_host_ed25519_key';
 
 /**
  * Machines as folders: a real shell, with the paths that scripts use moved under the machine's own folder.
@@ -96,7 +100,7 @@ export class Machine {
 
   connect(target: Target) {
     if (this.read('unreachable') !== undefined) throw new Unreachable(target, 'connection refused');
-    const hostKey = this.read('hostkey') ?? `SHA256:${this.name}`;
+    const hostKey = this.read('hostkey') ?? this.#ownKey() ?? `SHA256:${this.name}`;
     if (target.hostKey !== undefined && target.hostKey !== hostKey)
       throw new HostKeyChanged(target, target.hostKey, hostKey);
     const password = this.read('password');
@@ -111,6 +115,12 @@ export class Machine {
         ),
       run: async (job: Job, watch: Watch = {}) => this.#run(target, job, watch),
     };
+  }
+
+  /** Of a machine that has its key in a file, as an sshd that is started for each connection reads it. */
+  #ownKey(): string | undefined {
+    const key = this.read(HOST_KEY_FILE);
+    return key === undefined ? undefined : fingerprint(Buffer.from(publicHalf(key)!.split(' ')[1]!, 'base64'));
   }
 
   /** As sshd would, from the file of keys that the machine has in place of root's. */
@@ -174,12 +184,22 @@ export class Machine {
     return { exitCode: Number(readFileSync(join(folder, 'status'), 'utf8')), stdout: log.toString(), stderr: '' };
   }
 
+  /** What answers in place of sshd, whatever it is called with. */
+  #sshd(): string {
+    const says = [`authorizedkeysfile ${join(this.#root, 'keys')}`, `hostkey ${join(this.#root, HOST_KEY_FILE)}`];
+    const lines = [...says, `pidfile ${join(this.#root, 'pid')}`].map((line) => `echo ${line}`);
+    return `sh -c '${lines.join('; ')}' sshd`;
+  }
+
   #moved(text: string): string {
     return text
       .replaceAll(/(?<![\w./-])\/srv(?![\w-])/g, join(this.#root, 'srv'))
       .replaceAll(/(?<![\w./-])\/shared(?![\w-])/g, join(this.#all, 'shared'))
       .replaceAll(/(?<![\w./-])\/var\/lib\/farweave(?![\w-])/g, join(this.#root, 'farweave'))
-      .replaceAll('/usr/sbin/sshd', `echo authorizedkeysfile ${join(this.#root, 'keys')}`)
+      .replaceAll('/etc/ssh/', `${join(this.#root, 'etc/ssh')}/`)
+      .replaceAll('/usr/sbin/sshd', this.#sshd())
+      .replaceAll('/run/systemd/', `${join(this.#root, 'run/systemd')}/`)
+      .replaceAll('kill -HUP', `echo >> ${join(this.#root, 'reloaded')}; true`)
       .replaceAll(/(?<![\w./-])\/(run|etc)\/farweave/g, join(this.#root, '$1', 'farweave'));
   }
 }
