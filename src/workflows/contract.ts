@@ -182,6 +182,8 @@ export interface Undone extends Pick<Ledger, 'steps' | 'generations'> {
   readonly left: readonly string[];
   /** Hosts that do not answer. */
   readonly gone: readonly string[];
+  /** What was learnt by it of the hosts. */
+  readonly facts?: Facts;
 }
 
 // ---- look:<name>:<request> ----

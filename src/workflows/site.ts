@@ -43,8 +43,10 @@ export async function undoing(input: SiteInput & { readonly gone: readonly strin
   const [stage] = input.stages;
   await Promise.all(input.hosts.map((host) => takeBack(input, account, stage!, host, notes)));
   const { steps, generations } = account.toJSON();
+  const learnt = Object.entries(account.facts).filter(([fact, table]) => table !== account.known[fact]);
+  const facts = factsOf(input.hosts, Object.fromEntries(learnt));
   upsert({ state: 'done' });
-  return { steps, generations, left: notes.left, gone: [...notes.gone] };
+  return { steps, generations, left: notes.left, gone: [...notes.gone], ...(learnt.length > 0 && { facts }) };
 }
 
 /** A rollout lets go of the hosts of one site. What cannot be reached keeps what it has; it does no harm. */
