@@ -8,7 +8,7 @@ import * as lane from '../ssh/lane.ts';
 import * as marker from '../ssh/marker.ts';
 import * as origins from '../ssh/origins.ts';
 import * as receipts from '../ssh/receipt.ts';
-import type { Activity, Finding, Owner, Result, Sealed, Settle, Step, Survey } from './contract.ts';
+import type { Activity, Finding, Owner, Result, Sealed, Settle, Step, Survey, Task } from './contract.ts';
 import { failure, owned } from './failures.ts';
 import { type Aim, bringAbout, result } from './lane.ts';
 import { answered, awaitState, describe, type State, wrong } from './state.ts';
@@ -22,8 +22,8 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
     visiting(
       tools,
       task,
+      'survey of',
       async (visit) => {
-        visit.where = `survey of ${visit.host.name}`;
         const states = task.steps.map(
           (step) => withdrawalOf(operations, visit, step, task.owner) ?? describe(operations, visit, step),
         );
@@ -44,8 +44,13 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
 
   /** The steps in order, up to the first that fails. */
   const converge: Activity = (task) =>
+<<<<<<< HEAD
     visiting(tools, task, async (visit) => {
       const key = await keyMet(visit);
+=======
+    visiting(tools, task, `${beginning(task)} on`, async (visit) => {
+      const key = await firstKey(visit);
+>>>>>>> main
       const tell = ({ facts, ...rest }: Result) => {
         const all = { ...(visit.results.length === 0 && key), ...facts };
         visit.results.push(Object.keys(all).length > 0 ? { ...rest, facts: all } : rest);
@@ -65,7 +70,7 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
 
   /** Asks until the steps hold; what does not within its time is a gate that stays closed. */
   const gate: Activity = (task) =>
-    visiting(tools, task, async (visit) => {
+    visiting(tools, task, `gate ${beginning(task)} on`, async (visit) => {
       for (const step of task.steps) {
         visit.where = `gate ${step.operation} on ${visit.host.name}`;
         visit.says(step, 'gate');
@@ -78,7 +83,7 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
 
   /** Only what this rollout changed: where its receipt is missing there is nothing to take back. */
   const undo: Activity = (task) =>
-    visiting(tools, task, async (visit) => {
+    visiting(tools, task, `undo of ${beginning(task)} on`, async (visit) => {
       for (const step of task.steps) {
         visit.where = `undo of ${step.operation} on ${visit.host.name}`;
         visit.says(step, 'undo');
@@ -90,8 +95,7 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
     });
 
   const settle: Settle = (task) =>
-    visiting(tools, task, async (visit) => {
-      visit.where = `settling ${visit.host.name}`;
+    visiting(tools, task, 'settling', async (visit) => {
       const { rollout, over, owner, copy, release } = task;
       await visit.ask([
         origins.keep(rollout),
@@ -103,6 +107,8 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
 
   return { survey, converge, gate, undo, settle };
 }
+
+const beginning = ({ steps: [first] }: Pick<Task, 'steps'>) => first?.operation ?? 'nothing';
 
 /** A host that somebody else has is not even surveyed: what is found there may be part of their cluster. */
 function refuseOthers(owner: Owner | undefined, answer: Output | undefined): void {

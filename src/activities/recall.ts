@@ -7,8 +7,7 @@ import { type Tools, visiting } from './visit.ts';
 /** `host.recall`: whose a host is, and what lies there of its cluster. Changes nothing. */
 export function createRecall(tools: Tools): Recall {
   return (task) =>
-    visiting(tools, task, async (visit) => {
-      visit.where = `owner of ${visit.host.name}`;
+    visiting(tools, task, 'owner of', async (visit) => {
       const slices = task.copy === true ? marker.askingCopy() : [];
       const [whose, which, ...copied] = await visit.ask([marker.asking(), marker.askingRevision(), ...slices]);
       const owner = marker.parse(answered(whose!));

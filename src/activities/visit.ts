@@ -59,10 +59,11 @@ export interface Tools {
   readonly open: ReturnType<typeof createSecrets>;
 }
 
-/** Visits the host of a task. What goes wrong is classified, and told without secrets. */
+/** Visits the host of a task. What goes wrong is classified, and told without secrets: `what` and the host stand before it. */
 export async function visiting<T>(
   { connect, open, heard }: Tools,
   task: Omit<Task, 'steps'>,
+  what: string,
   act: (visit: Visit) => Promise<T>,
   options: { guessing?: boolean } = {},
 ): Promise<T> {
@@ -114,7 +115,7 @@ export async function visiting<T>(
     facts,
     results: [],
     begun: 0,
-    where: host.name,
+    where: `${what} ${host.name}`,
     hostKey: async () => (await reached()).hostKey,
     newBastionKeys: async () => {
       const { bastionKeys = {} } = await reached();

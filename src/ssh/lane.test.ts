@@ -72,6 +72,11 @@ it('goes on until one fails, and forgets the receipts of those that it has not c
   ]);
 });
 
+it('lets all be heard that its changes say, on both streams', () => {
+  const parts = [1, 2].map((n) => part(n, { change: { script: sh`echo ${`out ${n}`}; echo ${`err ${n}`} >&2` } }));
+  expect(run(inOrder('run', JOB, parts))).toEqual({ exitCode: 0, stdout: 'out 1\nout 2\n', stderr: 'err 1\nerr 2\n' });
+});
+
 it('keeps the images of the time before the first of them', () => {
   writeFileSync(`${root}/conf`, 'before');
   const parts = [1, 2].map((n) => part(n, { change: { script: writing(`${root}/conf`, `after ${n}`) } }));

@@ -52,7 +52,8 @@ ${part}`,
   return sh`folder=${folderOf(rollout)} fresh= begun=' '
 for stage in ${changes.map(({ stage }) => stage)}; do [ -d "$folder/$stage" ] || fresh="$fresh $stage"; done
 ${leaving(rollout, changes)}
-cd ${folderOf(rollout)} && exec 4>>.record 2>/dev/null || exit 73
+cd ${folderOf(rollout)} && true 2>/dev/null >>.record || exit 73
+exec 4>>.record
 said=$PWD/.said
 cd /
 ${{ text: FUNCTIONS }}

@@ -3,6 +3,7 @@ import type { Bastions } from './bastions.ts';
 import type { Command, Output } from './command.ts';
 import type { JobOptions } from './conversation.ts';
 import { AuthenticationFailed, Cancelled, Detached, isLoss, Unreachable } from './errors.ts';
+import { FirstAlone } from './first-alone.ts';
 import type { AskOptions, Host, Job, Target, Values, Watch } from './host.ts';
 import { Links, type LinksOptions, type Turns } from './links.ts';
 import { hasShown } from './pins.ts';
@@ -23,9 +24,7 @@ export class PooledHost implements Host {
   readonly #closing: AbortSignal;
   readonly #links: Links;
   readonly #bastions: Bastions;
-  /** The first shell goes alone: a refused password must not be tried by several at once. */
-  #proof: Promise<unknown> | undefined;
-  #proven = false;
+  readonly #first = new FirstAlone();
   /** Opened with the connection, so that what comes first costs one round trip instead of up to four. */
   #spare: Promise<RootShell | AuthenticationFailed | undefined> | undefined;
   /** Free after a question or a job. Most hosts are never asked two things at once, and need no other. */
@@ -143,7 +142,7 @@ export class PooledHost implements Host {
     this.#spare = undefined;
     const ahead = await spare;
     if (ahead instanceof AuthenticationFailed) throw ahead;
-    return ahead?.alive ? ahead : this.#proveThenOpen();
+    return ahead?.alive ? ahead : this.#open();
   }
 
   #keep(shell: RootShell): void {
@@ -153,33 +152,13 @@ export class PooledHost implements Host {
 
   #warm(): void {
     if (this.#spare || !this.#links.roomy || this.#closing.aborted) return;
-    this.#spare = this.#proveThenOpen().catch((error: unknown) =>
-      error instanceof AuthenticationFailed ? error : undefined,
-    );
+    this.#spare = this.#open().catch((error: unknown) => (error instanceof AuthenticationFailed ? error : undefined));
   }
 
-  async #proveThenOpen(): Promise<RootShell> {
-    while (!this.#proven && this.#proof) {
-      const failed: unknown = await this.#proof;
-      if (failed instanceof AuthenticationFailed) throw failed;
-    }
-    const opening = this.#links.openShell();
-    if (!this.#proven) {
-      this.#proof = opening.then(
-        () => {
-          this.#proven = true;
-          this.#proof = undefined;
-        },
-        (error: unknown) => {
-          this.#proof = undefined;
-          return error;
-        },
-      );
-    }
-    return opening;
+  #open(): Promise<RootShell> {
+    return this.#first.open(() => this.#links.openShell());
   }
 
-  /** Until the signal is aborted, somebody needs the connection. */
   #hold(during: AbortSignal): void {
     if (during.aborted || this.#holders.has(during)) return;
     this.#holders.add(during);

@@ -182,7 +182,7 @@ export interface Undone extends Pick<Ledger, 'steps' | 'generations'> {
   readonly left: readonly string[];
   /** Hosts that do not answer. */
   readonly gone: readonly string[];
-  /** The ways in to the hosts, where one of them is another now. */
+  /** What was learnt by it of the hosts. */
   readonly facts?: Facts;
 }
 

@@ -1,5 +1,4 @@
 import { setHandler } from '@temporalio/workflow';
-import { waysIn } from '../plan/access-key.ts';
 import { Account } from './account.ts';
 import type { Parting } from './activity.ts';
 import {
@@ -43,21 +42,11 @@ export async function undoing(input: SiteInput & { readonly gone: readonly strin
   const notes = { left: [], gone: new Set(input.gone) };
   const [stage] = input.stages;
   await Promise.all(input.hosts.map((host) => takeBack(input, account, stage!, host, notes)));
-  const { steps, generations, facts } = account.toJSON();
-  const isNews = facts !== account.known;
+  const { steps, generations } = account.toJSON();
+  const learnt = Object.entries(account.facts).filter(([fact, table]) => table !== account.known[fact]);
+  const facts = factsOf(input.hosts, Object.fromEntries(learnt));
   upsert({ state: 'done' });
-  return {
-    steps,
-    generations,
-    left: notes.left,
-    gone: [...notes.gone],
-    ...(isNews && {
-      facts: waysIn(
-        input.hosts.map(({ name }) => name),
-        facts,
-      ),
-    }),
-  };
+  return { steps, generations, left: notes.left, gone: [...notes.gone], ...(learnt.length > 0 && { facts }) };
 }
 
 /** A rollout lets go of the hosts of one site. What cannot be reached keeps what it has; it does no harm. */

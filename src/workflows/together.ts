@@ -1,6 +1,6 @@
 import { ApplicationFailure, patched } from '@temporalio/workflow';
 import type { SurveyResult, SurveyTogether, Task } from '../activities/contract.ts';
-import { type Facts, groups, type HostSpec } from '../plan/plan.ts';
+import { type Bastions, type Facts, groups, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
 import { clipped, type Ground, MARGIN, type Parting, settled, settling, surveying } from './activity.ts';
 import type { PlacedStage } from './contract.ts';
@@ -75,8 +75,8 @@ function act<Result>(type: string, tasks: readonly Shared[], id: string): Promis
     hosts,
     facts: tasks.map(({ facts }) => facts).reduce(joined),
     sealed: Object.assign({}, ...tasks.map(({ sealed }) => sealed)) as Task['sealed'],
-    ...(first.bastions && {
-      bastions: Object.assign({}, ...tasks.map(({ bastions }) => bastions)) as Task['bastions'],
+    ...(tasks.some(({ bastions }) => bastions) && {
+      bastions: Object.assign({}, ...tasks.map(({ bastions }) => bastions)) as Bastions,
     }),
   };
   const summary = clipped(`${who}: ${id}`, 60);

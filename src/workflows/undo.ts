@@ -159,7 +159,8 @@ interface Notes {
 
 /** What a site has come to. */
 function takeOver(part: Undone, account: Account, { left, gone }: Notes): void {
-  account.add({ steps: part.steps, generations: part.generations, ...(part.facts && { facts: part.facts }) });
+  const { steps, generations, facts } = part;
+  account.add({ steps, generations, ...(facts && { facts }) });
   left.push(...part.left);
   for (const host of part.gone) gone.add(host);
 }

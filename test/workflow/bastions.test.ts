@@ -60,6 +60,17 @@ it('goes through bastions with their own credentials, and holds them to the keys
   });
 });
 
+it('finds the way to each of many hosts of a site, of which only some stand behind a bastion', async () => {
+  machines.of('outer').write('password', GATE);
+  const hosts = hostsOf(1, 11).map((host, n) => (n === 5 ? { ...host, via: 'inner' } : host));
+  const some = planOfEach('some-gated', hosts, { hosts, bastions });
+  const whole: Plan = { ...some, secrets: { ...some.secrets, 'bastion.outer.password': { from: 'spec' } } };
+  await withWorker(machines, async (queue) => {
+    await apply(queue, whole, { sealed: await secrets() });
+    expect(await settled('some-gated')).toMatchObject({ last: { state: 'done', parked: [] } });
+  });
+});
+
 it('follows up a host by itself when its bastion answers again', async () => {
   machines.of('outer').write('unreachable');
   await withWorker(machines, async (queue) => {

@@ -33,6 +33,8 @@ const createKey = operation('mesh.key', z.object({}), {
   publishes: ['mesh.publicKey'],
   probe: () => sh`is key`,
   judge: ({ exitCode, stdout }) => (exitCode === 0 ? yes({ 'mesh.publicKey': stdout }) : no('no key', 'a key')),
+  // As if it were what lets Farweave in: that is known to be gone once it was taken back.
+  admits: () => 'access.key',
   apply: () => script(sh`make key`),
   undo: () => script(sh`unmake key`),
 });

@@ -74,6 +74,8 @@ it('takes back what it has changed on many hosts, a workflow a site', async () =
   );
   expect(ended).toMatchObject({ state: 'undone', left: [] });
   expect(plan.hosts.flatMap((host) => [...machines.get(host.name).state.keys()])).toEqual([]);
+  const admitting = Object.entries(ended.facts['access.key'] ?? {}).filter(([, key]) => key === '');
+  expect(admitting).toHaveLength(plan.hosts.length);
   const undone = (await weighed(name)).filter(({ type }) => type === 'undoing');
   expect(undone.length).toBeGreaterThanOrEqual(4);
 });
