@@ -44,13 +44,8 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
 
   /** The steps in order, up to the first that fails. */
   const converge: Activity = (task) =>
-<<<<<<< HEAD
-    visiting(tools, task, async (visit) => {
-      const key = await keyMet(visit);
-=======
     visiting(tools, task, `${beginning(task)} on`, async (visit) => {
-      const key = await firstKey(visit);
->>>>>>> main
+      const key = await keyMet(visit);
       const tell = ({ facts, ...rest }: Result) => {
         const all = { ...(visit.results.length === 0 && key), ...facts };
         visit.results.push(Object.keys(all).length > 0 ? { ...rest, facts: all } : rest);

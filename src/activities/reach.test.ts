@@ -2,23 +2,23 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applied } from '../../test/applied.ts';
 import { FakeHosts } from '../../test/fake-host.ts';
 import { ran } from '../../test/sh.ts';
 import { createSshd, type Sshd } from '../../test/sshd.ts';
 import { ACCESS_KEY, ACCESS_SUDO } from '../plan/access-key.ts';
-import type { HostSpec } from '../plan/plan.ts';
+import { HOST_KEY, HOST_KEY_OTHER, type HostSpec } from '../plan/plan.ts';
 import type { Operation } from '../roles/operation.ts';
 import { formerKeys, key, login } from '../roles/system/key.ts';
 import { makeKey, publicHalf } from '../ssh/access-key.ts';
-import { AuthenticationFailed, SudoRefused } from '../ssh/errors.ts';
-import type { Target } from '../ssh/host.ts';
+import { AuthenticationFailed, HostKeyChanged, SudoRefused, Unreachable } from '../ssh/errors.ts';
+import type { Host, Target } from '../ssh/host.ts';
 import { createPool, type Pool } from '../ssh/pool.ts';
 import type { Result, SurveyResult } from './contract.ts';
 import { Heard } from './heard.ts';
 import { createPerformer } from './performer.ts';
-import { learntBy, reach, tryKey } from './reach.ts';
+import { byEitherKey, learntBy, reach, tryKey, trySight } from './reach.ts';
 import { createGenerate } from './sealing.ts';
 import { createSecrets } from './secrets.ts';
 import type { Vault } from './vault.ts';
@@ -275,4 +275,43 @@ it('takes the login of a survey for the proof, and sends a password nowhere', as
   expect(findings[1]).toMatchObject({ facts: { [ACCESS_KEY]: 'access.key', [ACCESS_SUDO]: '' } });
   const used = hosts.get('vm0').targets.map(({ password, privateKey }) => [password, privateKey]);
   expect(new Set(used.map(String))).toEqual(new Set([String([undefined, keys['access.key']])]));
+});
+
+describe('a host whose key is being changed', () => {
+  const [former, next] = ['SHA256:former', 'SHA256:next'];
+  const facts = { [HOST_KEY]: { vm0: former }, [HOST_KEY_OTHER]: { vm0: next } };
+  const showing = (shown: string) => async (target: Target) => {
+    if (target.hostKey !== shown) throw new HostKeyChanged(target, target.hostKey ?? '', shown);
+    return { hostKey: shown } as Host;
+  };
+  const target = (): Target => ({ name: 'vm0', address: '', port: 22, user: 'root', hostKey: former });
+
+  it.each([former, next])('is reached by either: it shows %s', async (shown) => {
+    expect(await byEitherKey(showing(shown), host, facts)(target())).toEqual({ hostKey: shown });
+  });
+
+  it.each([
+    ['shows a third', host, facts, 'SHA256:third'],
+    ['is held to one by the cluster file', { ...host, hostKey: former }, facts, next],
+    ['is not being given another', host, { ...facts, [HOST_KEY_OTHER]: { vm0: '', vm1: next } }, next],
+  ] as const)('is not reached if it %s, and the failure names the key that it is known by', async (_, who, known, shown) => {
+    await expect(byEitherKey(showing(shown), who, known)(target())).rejects.toMatchObject({ expected: former, shown });
+  });
+
+  it('says what is wrong besides the key', async () => {
+    const connect = async (tried: Target) => {
+      throw tried.hostKey === former
+        ? new HostKeyChanged(tried, former, next)
+        : new AuthenticationFailed(tried, 'permission denied');
+    };
+    await expect(byEitherKey(connect, host, facts)(target())).rejects.toMatchObject({ code: 'AuthenticationFailed' });
+  });
+
+  it.each([
+    ['another key', showing(former), 1],
+    ['the key', showing(next), 0],
+    ['nothing, since it is away', (away: Target) => Promise.reject(new Unreachable(away, 'refused')), 1],
+  ])('is looked at from outside, and shows %s', async (_, connect, exitCode) => {
+    expect(await trySight(connect, { ...target(), hostKey: next })).toMatchObject({ exitCode });
+  });
 });

@@ -125,7 +125,7 @@ reload`,
 /** Whoever comes anew is shown that key, and let in: only then is the host known by it. */
 export const shownHostKey = operation('system.shownHostKey', Mark, {
   kind: 'check',
-  timeout: 30_000,
+  timeout: 15_000,
   interval: () => 1_000,
   publishes: [HOST_KEY],
   probe: (_, { mark }) => ({
