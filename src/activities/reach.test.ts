@@ -291,12 +291,18 @@ describe('a host whose key is being changed', () => {
   });
 
   it.each([
-    ['shows a third', host, facts, 'SHA256:third'],
-    ['is held to one by the cluster file', { ...host, hostKey: former }, facts, next],
-    ['is not being given another', host, { ...facts, [HOST_KEY_OTHER]: { vm0: '', vm1: next } }, next],
-  ] as const)('is not reached if it %s, and the failure names the key that it is known by', async (_, who, known, shown) => {
-    await expect(byEitherKey(showing(shown), who, known)(target())).rejects.toMatchObject({ expected: former, shown });
-  });
+    ['shows a third', {}, facts, 'SHA256:third'],
+    ['is held to one by the cluster file', { hostKey: former }, facts, next],
+    ['is not being given another', {}, { ...facts, [HOST_KEY_OTHER]: { vm0: '', vm1: next } }, next],
+  ] as const)(
+    'is not reached if it %s, and the failure names the key that it is known by',
+    async (_, own, known, shown) => {
+      await expect(byEitherKey(showing(shown), { ...host, ...own }, known)(target())).rejects.toMatchObject({
+        expected: former,
+        shown,
+      });
+    },
+  );
 
   it('says what is wrong besides the key', async () => {
     const connect = async (tried: Target) => {

@@ -55,7 +55,12 @@ it('leaves the keys of parked hosts, and of those that the cluster file holds to
 it.each([
   ['an unknown host', known(), ['vm11'], 'There is no host vm11; did you mean "vm1"?'],
   ['a parked host', known({ parked }), ['vm1'], 'vm1 is parked, so it keeps its key'],
-  ['a cluster that is parked as a whole', known({ parked: { ...parked, vm0: parked.vm1 } }), [], 'All hosts are parked'],
+  [
+    'a cluster that is parked as a whole',
+    known({ parked: { ...parked, vm0: parked.vm1 } }),
+    [],
+    'All hosts are parked',
+  ],
   ['a host whose key stands in the cluster file', known({}, PIN), [], 'holds vm1 to the key that is to go'],
   ['a cluster that hosts are leaving', known({ former: {} }), [], 'Hosts are still leaving'],
   ['a cluster of which nothing is known', known({ wanted: undefined }), [], 'Nothing is known'],

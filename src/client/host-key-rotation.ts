@@ -30,7 +30,7 @@ export function hostKeyRotation(state: ClusterView, names: readonly string[], no
     knowledge,
     spared: spared(plan, cluster.secrets, state),
     wanted: { ...wanted! },
-    after: { plan: whole, digest: digestOf(whole) },
+    after: { plan: whole, digest: digestOf(whole), part: true },
   };
 }
 

@@ -67,8 +67,8 @@ export interface Draft {
   readonly former?: Former;
   /** Credentials that need not be given. */
   readonly spared?: Spared;
-  /** The plan once they have left. */
-  readonly after?: { readonly plan: Plan; readonly digest: string };
+  /** The plan once they have left, or the whole one of which `plan` is a part. */
+  readonly after?: { readonly plan: Plan; readonly digest: string; readonly part?: true };
 }
 
 /** A rollout that was begun or, where the same plan is being rolled out already, found. */

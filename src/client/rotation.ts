@@ -35,6 +35,6 @@ export function rotation(state: ClusterView): Draft {
     knowledge: next,
     spared: spared(plan, cluster.secrets, state),
     wanted: { ...wanted! },
-    after: { plan: whole, digest: digestOf(whole) },
+    after: { plan: whole, digest: digestOf(whole), part: true },
   };
 }

@@ -142,6 +142,8 @@ export interface RunningRollout {
   readonly goesBackTo?: number;
   /** Digest of the plan that is kept of it: that of the cluster once hosts have left. Missing: its own. */
   readonly keeps?: string;
+  /** Its plan is a part of that one. */
+  readonly part?: true;
   /** The hosts that leave. */
   readonly leaving?: readonly string[];
   /** A host that leaves under another name, since its own is given to the machine that takes its place. */
@@ -174,7 +176,11 @@ export interface ApplyRequest {
   /** What hosts leave by this plan. */
   readonly former?: Former;
   /** The cluster once they have left: what is kept, to go back to and to follow up. */
-  readonly after?: Pick<Packed<{ readonly plan: Plan }>, 'plan'> & { readonly digest: string };
+  readonly after?: Pick<Packed<{ readonly plan: Plan }>, 'plan'> & {
+    readonly digest: string;
+    /** The plan itself is no more than a part of it: hosts that were parked before have not been brought along by that. */
+    readonly part?: true;
+  };
 }
 
 export interface ApplyReply extends RunningRollout {

@@ -38,6 +38,16 @@ describe('whom a rollout leaves out', () => {
     expect(parkedBy({ revision: 4, ...rollout }, outcome, had, now)['vm2']).toMatchObject(is);
   });
 
+  it.each([
+    ['keeps who was parked before where it was for a part of the plan', true, ['vm2', 'vm3']],
+    ['takes everybody along who answers where it was for all of it', undefined, ['vm3']],
+  ] as const)('%s', (_, part, hosts) => {
+    const outcome = { parked: ['vm3'], problems: [] };
+    const now = parkedBy({ revision: 4, ...(part && { part }) }, outcome, { vm2: unreachable });
+    expect(Object.keys(now)).toEqual(hosts);
+    expect(now['vm2']).toEqual(part && unreachable);
+  });
+
   it('is what somebody said who left it out, whatever came of what still ran there; a key it showed stays a question', () => {
     const problems = [
       problem('HostKeyChanged', { shownKey: 'SHA256:new' }),

@@ -13,7 +13,7 @@ const SHOWN = 300;
 
 /** Whom a rollout has left out, and since when: who was left out before for the same reason is so ever since. */
 export function parkedBy(
-  { revision, revisits = [] }: Pick<RunningRollout, 'revision' | 'revisits'>,
+  { revision, revisits = [], part }: Pick<RunningRollout, 'revision' | 'revisits' | 'part'>,
   { parked, problems }: Pick<Outcome, 'parked' | 'problems'>,
   before: ClusterState['parked'] = {},
   now = new Date(),
@@ -32,7 +32,7 @@ export function parkedBy(
       ...(again !== undefined && { again, notBefore: new Date(now.getTime() + restAfter(again)).toISOString() }),
     };
   };
-  return Object.fromEntries(parked.map((host) => [host, entry(host)]));
+  return { ...(part && before), ...Object.fromEntries(parked.map((host) => [host, entry(host)])) };
 }
 
 /** Milliseconds of rest after so many follow-ups in vain. */

@@ -142,7 +142,7 @@ export class Rollouts {
       hosts: plan.hosts.length,
       ...(followUp && { followUp: true, revisits: followUp.revisits }),
       ...(goesBackTo !== undefined && { goesBackTo }),
-      ...(after && { keeps: after.digest }),
+      ...(after && { keeps: after.digest, ...(after.part && { part: true }) }),
       ...(leaving.length > 0 && { leaving }),
       ...(renamed && { renamed }),
       ...(isErasing(plan) && { erases: true }),
