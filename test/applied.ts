@@ -55,13 +55,14 @@ export function contextOf<Config>(
 /** Everything that an operation would have a host run: its probe, its change, and the way back. */
 export function commandsOf(operation: Operation, host: HostSpec, args: Json, facts: Facts): readonly Command[] {
   const probe = operation.probe(host, args, facts);
-  const commands: (Command | undefined)[] = ['text' in probe ? probe : undefined];
+  const commands: (Command | undefined)[] = ['text' in probe ? probe : 'shows' in probe ? probe.shows : undefined];
   if ('apply' in operation) {
     const { undo } = operation;
     commands.push(
       operation.apply(host, args, { is: 'no', now: '', wanted: '' }, facts),
       typeof undo === 'function' ? undo(host, args) : undefined,
       operation.restored?.(host, args),
+      operation.keyInPlace?.(),
     );
   }
   return commands.filter((command) => command !== undefined);

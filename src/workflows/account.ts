@@ -148,8 +148,8 @@ export class Account extends Attendance {
   }
 
   publish(host: string, facts: Readonly<Record<string, string>> = {}): void {
-    for (const [fact, value] of Object.entries(withFormerKey(this.facts, host, facts)))
-      this.#learn(fact, { [host]: value });
+    for (const [fact, now] of Object.entries(withFormerKey(this.facts, host, facts)))
+      this.#learn(fact, { [host]: now });
   }
 
   /**

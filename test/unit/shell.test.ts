@@ -6,6 +6,7 @@ import { docker } from '../../src/roles/docker/index.ts';
 import { tables } from '../../src/roles/operation.ts';
 import type { Role } from '../../src/roles/role.ts';
 import { script } from '../../src/roles/script/index.ts';
+import { hostKeyStages } from '../../src/roles/system/host-key.ts';
 import { system } from '../../src/roles/system/index.ts';
 import { wireguard } from '../../src/roles/wireguard/index.ts';
 import { commandsOf, contextOf, hostAt } from '../applied.ts';
@@ -16,6 +17,7 @@ const records = hosts.map(({ index }) => ({ name: 'nodebb', address: `10.200.${i
 
 const steps = [
   ...stepsOf(system, {}),
+  ...stepsOf({ ...system, stages: (_, { on }) => hostKeyStages(on, 'farweave:demo:now') }, {}),
   ...stepsOf(docker, { source: 'docker' }),
   ...stepsOf(docker, {}),
   ...stepsOf(wireguard, {}),
