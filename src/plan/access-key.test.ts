@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseCluster } from '../spec/parse.ts';
-import { currentKey, isAccessKey, waysIn, withFormerKey } from './access-key.ts';
+import { currentKey, isAccessKey, keyMoved, waysIn } from './access-key.ts';
 import { allot, compilePlan } from './compile.ts';
 import { RELEASED } from './plan.ts';
 
@@ -82,7 +82,7 @@ describe('the key that a host is known by', () => {
   const known = { 'host.key': { vm0: 'SHA256:a' }, 'host.key.other': { vm0: 'SHA256:b' } };
 
   it('may be the other one from now on: then the one before is the other', () => {
-    expect(withFormerKey(known, 'vm0', { 'host.key': 'SHA256:b', x: 'y' })).toEqual({
+    expect(keyMoved(known, 'vm0', { 'host.key': 'SHA256:b', x: 'y' })).toEqual({
       'host.key': 'SHA256:b',
       'host.key.other': 'SHA256:a',
       x: 'y',
@@ -95,6 +95,6 @@ describe('the key that a host is known by', () => {
     ['is the first of a host', known, 'vm1', { 'host.key': 'SHA256:b' }],
     ['is not news', known, 'vm0', { x: 'y' }],
   ])('stands alone where it %s', (_, facts, host, news) => {
-    expect(withFormerKey(facts, host, news)).toBe(news);
+    expect(keyMoved(facts, host, news)).toBe(news);
   });
 });

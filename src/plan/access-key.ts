@@ -34,7 +34,7 @@ export function sudoPasswordOf({ become, access }: Pick<HostSpec, 'become' | 'ac
  * Facts of a host that are news, with the key that it had before where it is known by the other one from now on: as long as
  * a rollout may be taken back, either counts.
  */
-export function withFormerKey(known: Facts, host: string, news: Readonly<Record<string, string>>): typeof news {
+export function keyMoved(known: Facts, host: string, news: Readonly<Record<string, string>>): typeof news {
   const [before, other] = [known[HOST_KEY]?.[host], known[HOST_KEY_OTHER]?.[host]];
   const now = news[HOST_KEY];
   const hasMoved = now !== undefined && now === other && before !== undefined && before !== now;

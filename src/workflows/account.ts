@@ -1,5 +1,5 @@
 import type { Result } from '../activities/contract.ts';
-import { waysIn, withFormerKey } from '../plan/access-key.ts';
+import { keyMoved, waysIn } from '../plan/access-key.ts';
 import { type Facts, type OnFailure, type Plan, type Stage } from '../plan/plan.ts';
 import { type Failed, problemOf } from './activity.ts';
 import { Attendance, PARKING, STOPPING } from './attendance.ts';
@@ -148,8 +148,7 @@ export class Account extends Attendance {
   }
 
   publish(host: string, facts: Readonly<Record<string, string>> = {}): void {
-    for (const [fact, now] of Object.entries(withFormerKey(this.facts, host, facts)))
-      this.#learn(fact, { [host]: now });
+    for (const [fact, now] of Object.entries(keyMoved(this.facts, host, facts))) this.#learn(fact, { [host]: now });
   }
 
   /**
