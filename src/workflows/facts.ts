@@ -6,8 +6,9 @@ import type { ClusterState, Outcome, RunningRollout } from './contract.ts';
 export function factsAfter(
   { facts: before, parked = {} }: Pick<ClusterState, 'facts' | 'parked'>,
   { goesBackTo }: Pick<RunningRollout, 'goesBackTo'>,
-  { facts, state, parked: left }: Pick<Outcome, 'facts' | 'state' | 'parked'>,
+  outcome: Pick<Outcome, 'facts' | 'state' | 'parked' | 'left'>,
 ): Facts {
+  const { facts } = outcome;
   // The earlier plan may not know all hosts. They are there, and nobody is to meet them as if for the first time.
   const others = goesBackTo === undefined ? {} : Object.fromEntries(WAY_IN.map((fact) => [fact, before[fact] ?? {}]));
   // The rollout began before they were accepted.
@@ -18,14 +19,15 @@ export function factsAfter(
   );
   const ways = WAY_IN.map((fact) => {
     const table = { ...others[fact], ...facts[fact], ...(fact === HOST_KEY && accepted) };
-    return [fact, fact === HOST_KEY_OTHER && isAtEnd(state) ? only(left, table) : table] as const;
+    return [fact, fact === HOST_KEY_OTHER && isAtEnd(outcome) ? only(outcome.parked, table) : table] as const;
   });
   const { [HOST_KEY_OTHER]: _, ...rest } = facts;
   return { ...rest, ...Object.fromEntries(ways.filter(([, table]) => Object.keys(table).length > 0)) };
 }
 
-/** Nothing is to be taken back any more: of hosts that are there, one key counts. */
-const isAtEnd = (state: Outcome['state']) => state === 'done' || state === 'undone';
+/** Nothing is to be done or taken back any more: of hosts that are there, one key counts. */
+const isAtEnd = ({ state, left }: Pick<Outcome, 'state' | 'left'>) =>
+  state === 'done' || (state === 'undone' && left.length === 0);
 
 const only = (hosts: readonly string[], table: Facts[string]) =>
   Object.fromEntries(Object.entries(table).filter(([host]) => hosts.includes(host)));
