@@ -54,7 +54,9 @@ it('gives every operation of the roles a place in a plan of theirs', () => {
   const { indexes } = allot(cluster, { indexes: {} });
   const less = compilePlan({ ...cluster, hosts: cluster.hosts.slice(1) }, { indexes }, { before: cluster });
   const ends = whole.map((each) => compilePlan(each, { indexes: {} }, { purpose: 'destroy', data: true }));
-  const named = [plan, less, taken, laidBack, ...ends, ...others].flatMap(({ stages }) =>
+  const hostKeys = cluster.hosts.map(({ name }) => name);
+  const rekeyed = compilePlan(cluster, { indexes: {} }, { purpose: { hostKeys, mark: 'now' } });
+  const named = [plan, less, taken, laidBack, rekeyed, ...ends, ...others].flatMap(({ stages }) =>
     stages.flatMap((stage) => [
       stage.operation,
       ...(stage.scope !== 'host' && stage.gate ? [stage.gate.operation] : []),
