@@ -240,6 +240,17 @@ it('has named exports only', () => {
   expect(defaults, 'export it by name').toEqual([]);
 });
 
+it('rolls no cluster out from two files of tests, which share a server', () => {
+  const folder = join(src, '../test/workflow');
+  const named = globSync('*.test.ts', { cwd: folder }).flatMap((file) => {
+    const text = readFileSync(join(folder, file), 'utf8');
+    const names = [...text.matchAll(/planOf\('([^']+)'/g)].map(([, name]) => name!);
+    return [...new Set(names)].map((name) => ({ name, file }));
+  });
+  const twice = [...Map.groupBy(named, ({ name }) => name)].filter(([, places]) => places.length > 1);
+  expect(twice.map(([name, places]) => `${name}: ${places.map(({ file }) => file).join(', ')}`)).toEqual([]);
+});
+
 const lines = (text: string) => text.split('\n').length - 1;
 
 /** Every import and re-export of a file, with folders as seen from src. Dynamic ones count as values. */

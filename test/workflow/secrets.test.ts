@@ -43,30 +43,30 @@ const ended = ({ farweave }: Here, name: string) =>
   });
 
 it('rolls out with a value that was sealed before, and refuses one that was sealed for others before it touches a host', async () => {
-  await withCommandLine(machines, { cwd, file: fileOf('given', '{ env: X }') }, async (here) => {
+  await withCommandLine(machines, { cwd, file: fileOf('sealed-before', '{ env: X }') }, async (here) => {
     const { recipient } = await newIdentity();
     const foreign = await seal(recipient, CANARIES['vm.password']);
     const secrets = { ...CANARIES, 'vm.password': { age: foreign } };
-    await expect(apply(here.farweave, draftOf(planOf('given', hosts)), secrets)).rejects.toMatchObject({
+    await expect(apply(here.farweave, draftOf(planOf('sealed-before', hosts)), secrets)).rejects.toMatchObject({
       message: 'vm.password: sealed for other workers than these, or damaged',
       hint: expect.stringContaining('farweave secrets seal'),
     });
     expect(machines.of('vm1').read('srv/log')).toBeUndefined();
-    expect((await status(here.farweave, 'given'))?.revision).toBe(0);
+    expect((await status(here.farweave, 'sealed-before'))?.revision).toBe(0);
 
     const ours = await seal(await here.farweave.recipient(), CANARIES['vm.password']);
-    await apply(here.farweave, draftOf(planOf('given', hosts)), { ...CANARIES, 'vm.password': { age: ours } });
-    await ended(here, 'given');
+    await apply(here.farweave, draftOf(planOf('sealed-before', hosts)), { ...CANARIES, 'vm.password': { age: ours } });
+    await ended(here, 'sealed-before');
   });
 });
 
 it('gives workers a new identity under way, loses nothing, and retires the former one when nothing needs it', async () => {
   const old = await readFile(join(vaultFolder, 'identity'), 'utf8');
   const age = await seal((await readFile(join(vaultFolder, 'recipient'), 'utf8')).trim(), 'hunter2');
-  await withCommandLine(machines, { cwd, file: fileOf('rotated', `{ age: ${age} }`) }, async (here) => {
+  await withCommandLine(machines, { cwd, file: fileOf('new-identity', `{ age: ${age} }`) }, async (here) => {
     const call = (...argv: string[]) => here.call('--state', vaultFolder, 'secrets', ...argv);
-    await begin(here.farweave, planOf('rotated', hosts));
-    await ended(here, 'rotated');
+    await begin(here.farweave, planOf('new-identity', hosts));
+    await ended(here, 'new-identity');
     // The server's list of clusters may be a moment behind.
     await until(async () => (await here.call('cluster', 'list')).out.includes('rotated '));
     const rotated = async () => {
@@ -80,7 +80,7 @@ it('gives workers a new identity under way, loses nothing, and retires the forme
     const onHosts = 'rotated: its copies on hosts are from before: farweave apply renews them';
     expect(await rotated()).toEqual({ sealed: { rotated: 3 }, open: [inFile, onHosts] });
     expect(await rotated()).toEqual({ sealed: { rotated: 0 }, open: [inFile, onHosts] });
-    const now = (await status(here.farweave, 'rotated'))!;
+    const now = (await status(here.farweave, 'new-identity'))!;
     const current = (await readFile(join(vaultFolder, 'identity'), 'utf8')).split('\n')[0]!;
     const opened = await Promise.all(Object.values(now.sealed).map(openerOf(current)));
     expect(opened).toContain(CANARIES['vm.password']);
@@ -92,8 +92,8 @@ it('gives workers a new identity under way, loses nothing, and retires the forme
     // Workers that have not been restarted open what is sealed for either.
     const recipient = (await readFile(join(vaultFolder, 'recipient'), 'utf8')).trim();
     const sealedAgain = { 'vm.password': { age: await seal(recipient, CANARIES['vm.password']) } };
-    await apply(here.farweave, draftOf(planOf('rotated', hosts), now.version), sealedAgain);
-    await ended(here, 'rotated');
+    await apply(here.farweave, draftOf(planOf('new-identity', hosts), now.version), sealedAgain);
+    await ended(here, 'new-identity');
     expect((await rotated()).open).toEqual([inFile]);
     expect((await call('rotate', '--retire', '--force')).exitCode).toBe(0);
     expect(await readFile(join(vaultFolder, 'identity'), 'utf8')).toBe(`${current}\n`);

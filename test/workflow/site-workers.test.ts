@@ -104,7 +104,7 @@ it('does not take a worker for gone that has its hands full', async () => {
         async () => {
           const [vm3, vm4] = hosts.slice(2);
           machines.of('vm3').write('srv/hold/pkg.install');
-          const busy = await start(queue, planOf('busy', [vm3!]));
+          const busy = await start(queue, planOf('busy-site', [vm3!]));
           await until(() => machines.of('vm3').log.includes('pkg.install'));
           const waiting = await start(queue, planOf('waiting', [vm4!]));
           await pass(12_000); // longer than an answer may take
