@@ -105,14 +105,14 @@ async function applied(
 
 it('gives hosts another key, and they are known by that one and by no other', async () => {
   const before = bothShown();
-  await applied('rekeyed', {}, async (call) => {
-    expect((await settled('rekeyed')).facts['host.key']).toEqual(before);
+  await applied('host-keys', {}, async (call) => {
+    expect((await settled('host-keys')).facts['host.key']).toEqual(before);
     const told = await call('hostkeys', 'rotate', '--yes');
     expect(told.out).toMatch(/^done: 4 changed/m);
     const after = bothShown();
     expect([after.vm0, after.vm1]).not.toContain(before.vm0);
     expect([after.vm0, after.vm1]).not.toContain(before.vm1);
-    const state = await settled('rekeyed');
+    const state = await settled('host-keys');
     expect(state).toMatchObject({ last: { state: 'done', parked: [] }, facts: { 'host.key': after } });
     expect(state.facts).not.toHaveProperty('host.key.other');
     // Nothing of the former key is left on a host.
@@ -122,7 +122,7 @@ it('gives hosts another key, and they are known by that one and by no other', as
 
     expect((await call('hostkeys', 'rotate', 'vm1', '--yes')).out).toMatch(/^done: 2 changed/m);
     expect(shown('vm0')).toBe(after.vm0);
-    expect((await settled('rekeyed')).facts['host.key']).toEqual(bothShown());
+    expect((await settled('host-keys')).facts['host.key']).toEqual(bothShown());
   });
 });
 
@@ -147,12 +147,12 @@ class Breaking extends Machines {
 it('finds a host again that shows the next key before anybody has told so', async () => {
   use(new Breaking(machines.folder));
   const before = bothShown();
-  await applied('lost', {}, async (call) => {
+  await applied('host-keys-lost', {}, async (call) => {
     const told = await call('hostkeys', 'rotate', '--yes');
     expect(told.out).toMatch(/^done: 4 changed/m);
     expect((machines as Breaking).broken.size).toBe(2);
     expect(shown('vm0')).not.toBe(before.vm0);
-    expect(await settled('lost')).toMatchObject({ facts: { 'host.key': bothShown() }, last: { parked: [] } });
+    expect(await settled('host-keys-lost')).toMatchObject({ facts: { 'host.key': bothShown() }, last: { parked: [] } });
   });
 });
 
@@ -160,11 +160,11 @@ it('puts the former keys back with a rollback, and knows hosts by them', async (
   const before = bothShown();
   // A host that never shows its next key to whoever comes anew.
   machines.of('vm1').write('hostkey', before.vm1);
-  await applied('rolled', { more: 'rollout: { onFailure: rollback }' }, async (call) => {
+  await applied('host-keys-back', { more: 'rollout: { onFailure: rollback }' }, async (call) => {
     const told = await call('hostkeys', 'rotate', '--yes');
     expect(told.out).toContain('not the next one, shown to whoever comes anew');
     machines.of('vm1').remove('hostkey');
-    const state = await settled('rolled');
+    const state = await settled('host-keys-back');
     expect(state).toMatchObject({ last: { state: 'undone' }, facts: { 'host.key': before } });
     expect(bothShown()).toEqual(before);
     expect(state.facts).not.toHaveProperty('host.key.other');
@@ -174,7 +174,7 @@ it('puts the former keys back with a rollback, and knows hosts by them', async (
 
 it('touches nothing where the cluster file holds a host to its key, or a host is not there', async () => {
   const before = bothShown();
-  await applied('pinned', { pin: `, hostKey: ${before.vm0}` }, async (call) => {
+  await applied('host-keys-pinned', { pin: `, hostKey: ${before.vm0}` }, async (call) => {
     const told = await call('hostkeys', 'rotate', '--yes');
     expect(told.exitCode).toBe(2);
     expect(told.err).toContain('holds vm0 to the key that is to go');
