@@ -12,8 +12,8 @@ export interface Bench {
   readonly stand: Stand;
   /** Numbers of hosts that the caller wants to see, in place of a part's own. */
   readonly sizes: readonly number[] | undefined;
-  /** Whether the others are run too. */
-  readonly withRivals: boolean;
+  /** Which of the others are run too, by the beginnings of their names; `no` for none. Missing: all of them. */
+  readonly rivals: string | undefined;
   /** A folder in memory for what a part writes. */
   readonly folder: string;
   readonly say: (line: string) => void;

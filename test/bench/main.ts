@@ -12,7 +12,8 @@ import { openStand } from './stand.ts';
 
 /**
  * `make bench`: what rollouts cost, next to what others need for the same, on hosts that the bench makes itself.
- * `PART=a,d` runs some parts, `N=10,100` with other numbers of hosts, `RIVALS=no` without the others; `PROFILE=1` says
+ * `PART=a,d` runs some parts, `N=10,100` with other numbers of hosts, `RIVALS=no` without the others, or
+ * `RIVALS=pyinfra` with some; `PROFILE=1` says
  * where the workers' time goes; `DOC=1` writes the tables into docs/performance.md. build/bench.json holds every figure
  * of the last run of each part.
  */
@@ -52,7 +53,7 @@ async function bench(letters: readonly string[]): Promise<void> {
     const profiles = PROFILE ? join(build, `${letter}-profiles`) : undefined;
     const stand = await openStand(join(build, letter), say, profiles);
     try {
-      await run({ hosts, stand, sizes, withRivals: RIVALS !== 'no', folder, say, record, version });
+      await run({ hosts, stand, sizes, rivals: RIVALS, folder, say, record, version });
     } catch (error) {
       // The others are worth having all the same.
       say(`part ${letter} has failed: ${error instanceof Error ? error.stack : String(error)}`);

@@ -63,12 +63,12 @@ it('rolls out with a value that was sealed before, and refuses one that was seal
 it('gives workers a new identity under way, loses nothing, and retires the former one when nothing needs it', async () => {
   const old = await readFile(join(vaultFolder, 'identity'), 'utf8');
   const age = await seal((await readFile(join(vaultFolder, 'recipient'), 'utf8')).trim(), 'hunter2');
-  await withCommandLine(machines, { cwd, file: fileOf('new-identity', `{ age: ${age} }`) }, async (here) => {
+  await withCommandLine(machines, { cwd, file: fileOf('reborn', `{ age: ${age} }`) }, async (here) => {
     const call = (...argv: string[]) => here.call('--state', vaultFolder, 'secrets', ...argv);
-    await begin(here.farweave, planOf('new-identity', hosts));
-    await ended(here, 'new-identity');
+    await begin(here.farweave, planOf('reborn', hosts));
+    await ended(here, 'reborn');
     // The server's list of clusters may be a moment behind.
-    await until(async () => (await here.call('cluster', 'list')).out.includes('rotated '));
+    await until(async () => (await here.call('cluster', 'list')).out.includes('reborn '));
     const rotated = async () => {
       const { sealed, open } = JSON.parse((await call('rotate', '--json')).out) as {
         sealed: Record<string, number>;
@@ -77,10 +77,10 @@ it('gives workers a new identity under way, loses nothing, and retires the forme
       return { sealed, open: open.map(({ of, what }) => `${of}: ${what}`) };
     };
     const inFile = 'cluster.yaml: seal again (farweave secrets seal): access.password';
-    const onHosts = 'rotated: its copies on hosts are from before: farweave apply renews them';
-    expect(await rotated()).toEqual({ sealed: { rotated: 3 }, open: [inFile, onHosts] });
-    expect(await rotated()).toEqual({ sealed: { rotated: 0 }, open: [inFile, onHosts] });
-    const now = (await status(here.farweave, 'new-identity'))!;
+    const onHosts = 'reborn: its copies on hosts are from before: farweave apply renews them';
+    expect(await rotated()).toEqual({ sealed: { reborn: 3 }, open: [inFile, onHosts] });
+    expect(await rotated()).toEqual({ sealed: { reborn: 0 }, open: [inFile, onHosts] });
+    const now = (await status(here.farweave, 'reborn'))!;
     const current = (await readFile(join(vaultFolder, 'identity'), 'utf8')).split('\n')[0]!;
     const opened = await Promise.all(Object.values(now.sealed).map(openerOf(current)));
     expect(opened).toContain(CANARIES['vm.password']);
@@ -92,8 +92,8 @@ it('gives workers a new identity under way, loses nothing, and retires the forme
     // Workers that have not been restarted open what is sealed for either.
     const recipient = (await readFile(join(vaultFolder, 'recipient'), 'utf8')).trim();
     const sealedAgain = { 'vm.password': { age: await seal(recipient, CANARIES['vm.password']) } };
-    await apply(here.farweave, draftOf(planOf('new-identity', hosts), now.version), sealedAgain);
-    await ended(here, 'new-identity');
+    await apply(here.farweave, draftOf(planOf('reborn', hosts), now.version), sealedAgain);
+    await ended(here, 'reborn');
     expect((await rotated()).open).toEqual([inFile]);
     expect((await call('rotate', '--retire', '--force')).exitCode).toBe(0);
     expect(await readFile(join(vaultFolder, 'identity'), 'utf8')).toBe(`${current}\n`);

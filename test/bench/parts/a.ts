@@ -16,7 +16,7 @@ export const a: Part = {
       const hosts = await bench.hosts.anew(size);
       const tally = new Tally(bench, 'a', size);
       await ours(bench, hosts, tally);
-      if (bench.withRivals && size === forRivals) await theirs(bench, hosts, tally);
+      if (bench.rivals !== 'no' && size === forRivals) await theirs(bench, hosts, tally);
     }
   },
 };

@@ -32,10 +32,12 @@ export async function rivals({
   say,
   hosts,
   folder,
-}: Pick<Bench, 'say' | 'hosts' | 'folder'>): Promise<readonly Rival[]> {
+  rivals: wanted = '',
+}: Pick<Bench, 'say' | 'hosts' | 'folder' | 'rivals'>): Promise<readonly Rival[]> {
   const bin = await installed(say);
   const means = { bin, key: hosts.key, knownHosts: hosts.knownHosts, folder };
-  return [pyinfra(means), ansible(means, { mitogen: true }), ansible(means, { mitogen: false })];
+  const all = [pyinfra(means), ansible(means, { mitogen: true }), ansible(means, { mitogen: false })];
+  return all.filter(({ name }) => wanted.split(',').some((some) => name.startsWith(some)));
 }
 
 /** Their programs, from PyPI, kept for all checkouts and named by their versions. */
