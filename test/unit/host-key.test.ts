@@ -3,13 +3,13 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { applied, hostAt, said } from '../../../test/applied.ts';
-import { ran } from '../../../test/sh.ts';
-import { createSshd, type Sshd } from '../../../test/sshd.ts';
-import type { Command, Output } from '../../ssh/command.ts';
-import { createPool, type Pool } from '../../ssh/pool.ts';
-import { undoing } from '../operation.ts';
-import { hostKey, hostKeyStages, nextHostKey, shownHostKey } from './host-key.ts';
+import { undoing } from '../../src/roles/operation.ts';
+import { hostKey, hostKeyStages, nextHostKey, shownHostKey } from '../../src/roles/system/host-key.ts';
+import type { Command, Output } from '../../src/ssh/command.ts';
+import { createPool, type Pool } from '../../src/ssh/pool.ts';
+import { applied, hostAt, said } from '../applied.ts';
+import { ran } from '../sh.ts';
+import { createSshd, type Sshd } from '../sshd.ts';
 
 const host = hostAt(0);
 const first = { mark: 'farweave:demo:2026-01-01T00:00:00.000Z' };
@@ -37,7 +37,7 @@ function run(command: Command): Output {
   return ran({ ...command, text }, { valueOf: () => '' });
 }
 
-const stateOf = (operation: typeof nextHostKey | typeof hostKey, args = first) =>
+const stateOf = (operation: typeof hostKey, args = first) =>
   operation.judge(run(operation.probe(host, args, {}) as Command), host, args, {});
 const inPlace = () => run(('apply' in hostKey && hostKey.keyInPlace?.()) || { text: 'exit 1' }).stdout.trim();
 const shown = async (key?: string) => (await pool.connect({ ...sshd.target, ...(key && { hostKey: key }) })).hostKey;
