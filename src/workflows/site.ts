@@ -52,7 +52,7 @@ export async function undoing(input: SiteInput & { readonly gone: readonly strin
 /** A rollout lets go of the hosts of one site. What cannot be reached keeps what it has; it does no harm. */
 export async function parting(input: SiteInput & { readonly parting: Parting }): Promise<void> {
   const account = new Account(input.ledger);
-  await letGo(input, account, input.hosts, input.parting);
+  await letGo(input, account, input.hosts, () => input.parting);
   upsert({ state: 'done' });
 }
 

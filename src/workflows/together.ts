@@ -48,21 +48,27 @@ function found(answer: Awaited<ReturnType<SurveyTogether>>[number]): SurveyResul
   throw ApplicationFailure.create({ type, message, nonRetryable: true, details: [detail] });
 }
 
-/** Lets go of hosts. What cannot be reached keeps what it has; it does no harm. */
+/**
+ * Lets go of hosts. What cannot be reached keeps what it has; it does no harm. `leave` says what each is left with: those that
+ * get a copy of the cluster have activities of their own.
+ */
 export async function letGo(
   ground: Ground,
   account: Account,
   hosts: readonly HostSpec[],
-  parting: Parting = {},
+  leave: (host: HostSpec) => Parting,
 ): Promise<void> {
+  const getsCopy = (host: HostSpec) => leave(host).copy !== undefined;
   const some = (group: readonly HostSpec[]) =>
     act<void>(
       'hosts.settle',
-      group.map((host) => settling(ground, account, host, parting)),
+      group.map((host) => settling(ground, account, host, leave(host))),
       'settle',
     );
-  const all = grouped(hosts)?.map(some) ?? hosts.map((host) => settled(ground, account, host, parting));
-  await Promise.all(all.map((one) => one.catch(() => {})));
+  const all = grouped(hosts.filter((host) => !getsCopy(host)));
+  const alone = all ? hosts.filter(getsCopy) : hosts;
+  const parts = [...(all ?? []).map(some), ...alone.map((host) => settled(ground, account, host, leave(host)))];
+  await Promise.all(parts.map((part) => part.catch(() => {})));
 }
 
 /** One input for all, with what each of them needs. */

@@ -2,7 +2,7 @@ import { patched, sleep } from '@temporalio/workflow';
 import { type HostSpec, RELEASED, roleOf, waves } from '../plan/plan.ts';
 import { apart } from '../plan/policy.ts';
 import type { Account } from './account.ts';
-import { clipped, type Failed, failureOf, type Parting, settled, undone } from './activity.ts';
+import { clipped, type Failed, failureOf, type Parting, undone } from './activity.ts';
 import { letGoApart, MANY, takeBackApart } from './apart.ts';
 import type { PlacedStage, SiteInput, Undone } from './contract.ts';
 import { keepersOf } from './copy.ts';
@@ -62,22 +62,14 @@ export async function settle(
   const visited = answering.filter((host) => touched.includes(host) || keepers.has(host));
   const leave = (host: HostSpec) => ({ ...parting, ...(copy && keepers.has(host) && { copy }) });
   const isWide = visited.length > MANY && patched('settled-by-site');
-  const here = isWide ? visited.filter((host) => keepers.has(host)) : visited;
+  const isKeeper = (host: HostSpec) => keepers.has(host);
   await Promise.all([
-    letGo(
-      input,
-      account,
-      here.filter((host) => !keepers.has(host)),
-      parting,
-    ),
-    ...here
-      .filter((host) => keepers.has(host))
-      .map((host) => settled(input, account, host, leave(host)).catch(() => {})),
+    letGo(input, account, isWide ? visited.filter(isKeeper) : visited, leave),
     ...(isWide
       ? [
           letGoApart(
             sites,
-            visited.filter((host) => !keepers.has(host)),
+            visited.filter((host) => !isKeeper(host)),
             parting,
           ),
         ]
