@@ -1,19 +1,13 @@
 import { expect, it } from 'vitest';
+import { plainVault } from '../../test/vault.ts';
 import type { HostSpec } from '../plan/plan.ts';
 import { BastionKeyChanged } from '../ssh/bastions.ts';
 import { HostKeyChanged } from '../ssh/errors.ts';
 import type { Target } from '../ssh/host.ts';
 import { createGreet } from './greet.ts';
 import { createSecrets } from './secrets.ts';
-import type { Vault } from './vault.ts';
 
-const vault: Vault = {
-  recipient: '',
-  recipientNow: async () => '',
-  reseal: async (sealed) => sealed,
-  seal: async (value) => value,
-  open: async (sealed) => sealed,
-};
+const vault = plainVault();
 const host: HostSpec = {
   name: 'vm3',
   site: 'fra',

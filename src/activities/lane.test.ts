@@ -2,6 +2,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import * as z from 'zod';
+import { plainVault } from '../../test/vault.ts';
 import { type Machine, Machines } from '../../test/workflow/machines.ts';
 import type { HostSpec } from '../plan/plan.ts';
 import { no, type Operation, operation, yes } from '../roles/operation.ts';
@@ -28,13 +29,7 @@ const line = operation('toy.line', z.object({ file: z.string(), line: z.string()
 });
 
 const host: HostSpec = { name: 'vm1', site: 'a', index: 0, address: '', port: 22, user: 'me', labels: {}, access: {} };
-const vault = {
-  recipient: '',
-  recipientNow: async () => '',
-  reseal: async (sealed: string) => sealed,
-  seal: async (value: string) => value,
-  open: async (sealed: string) => sealed,
-};
+const vault = plainVault();
 
 let machines: Machines;
 let machine: Machine;

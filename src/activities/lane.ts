@@ -9,7 +9,7 @@ import { answered, awaitState, type State, wrong } from './state.ts';
 import { placeOf, type Visit } from './visit.ts';
 
 /** A change that a step wants. */
-export interface Aim {
+export interface Change {
   readonly step: Step;
   readonly state: State;
 }
@@ -17,7 +17,7 @@ export interface Aim {
 type Tell = (result: Result) => void;
 
 /** What is known of a step before anything is done about it. */
-interface Known extends Aim {
+interface Known extends Change {
   readonly answer: Output;
   readonly verdict: Verdict;
   readonly trace: lane.Trace;
@@ -29,8 +29,8 @@ interface Known extends Aim {
  * Brings changes about in their order, as many in one job as can be foreseen: each script is made from what was heard of its
  * step, and the job hears that again before it runs it. `tell` gets the result of one after another.
  */
-export async function bringAbout(visit: Visit, aims: readonly Aim[], tell: Tell): Promise<void> {
-  for (let rest = aims; rest.length > 0; ) {
+export async function bringAbout(visit: Visit, changes: readonly Change[], tell: Tell): Promise<void> {
+  for (let rest = changes; rest.length > 0; ) {
     const all = guessed(visit, rest) ?? (await asked(visit, rest));
     const due = all.findIndex((one) => jobOf(one) !== undefined || one.isGuess || one.verdict.is !== 'yes');
     const so = due < 0 ? all : all.slice(0, due);
@@ -41,25 +41,25 @@ export async function bringAbout(visit: Visit, aims: readonly Aim[], tell: Tell)
 }
 
 /** What the survey has heard, where that is known here and something is to be done. */
-function guessed(visit: Visit, aims: readonly Aim[]): readonly Known[] | undefined {
-  const answers = visit.recall(aims.map(({ state }) => state.probe));
-  const all = answers && aims.map((aim, n) => knownOf(aim, answers[n]!, { hasReceipt: false }, true));
+function guessed(visit: Visit, changes: readonly Change[]): readonly Known[] | undefined {
+  const answers = visit.recall(changes.map(({ state }) => state.probe));
+  const all = answers && changes.map((change, n) => knownOf(change, answers[n]!, { hasReceipt: false }, true));
   return all?.some(({ verdict }) => verdict.is === 'no') ? all : undefined;
 }
 
-async function asked(visit: Visit, aims: readonly Aim[]): Promise<readonly Known[]> {
-  const { rollout } = placeOf(aims[0]!.step);
-  const [told, ...answers] = await visit.ask([lane.tracing(rollout), ...aims.map(({ state }) => state.probe)]);
+async function asked(visit: Visit, changes: readonly Change[]): Promise<readonly Known[]> {
+  const { rollout } = placeOf(changes[0]!.step);
+  const [told, ...answers] = await visit.ask([lane.tracing(rollout), ...changes.map(({ state }) => state.probe)]);
   const traces = lane.traced(answered(told!));
-  return aims.map((aim, n) =>
-    knownOf(aim, answers[n]!, traces.get(placeOf(aim.step).stage) ?? { hasReceipt: false }, false),
+  return changes.map((change, n) =>
+    knownOf(change, answers[n]!, traces.get(placeOf(change.step).stage) ?? { hasReceipt: false }, false),
   );
 }
 
-const knownOf = (aim: Aim, answer: Output, trace: lane.Trace, isGuess: boolean): Known => ({
-  ...aim,
+const knownOf = (change: Change, answer: Output, trace: lane.Trace, isGuess: boolean): Known => ({
+  ...change,
   answer,
-  verdict: aim.state.judge(answer),
+  verdict: change.state.judge(answer),
   trace,
   isGuess,
 });

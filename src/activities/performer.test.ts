@@ -4,6 +4,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { beforeEach, expect, it } from 'vitest';
 import * as z from 'zod';
 import { FakeHosts } from '../../test/fake-host.ts';
+import { plainVault } from '../../test/vault.ts';
 import type { HostSpec } from '../plan/plan.ts';
 import { no, type Operation, operation, yes } from '../roles/operation.ts';
 import { script, sh } from '../ssh/command.ts';
@@ -31,13 +32,7 @@ const host: HostSpec = {
   labels: {},
   access: {},
 };
-const vault = {
-  recipient: '',
-  recipientNow: async () => '',
-  reseal: async (sealed: string) => sealed,
-  seal: async (value: string) => value,
-  open: async (sealed: string) => sealed,
-};
+const vault = plainVault();
 const step: Step = {
   receipt: 'run/01-pkg.install',
   operation: 'pkg.install',

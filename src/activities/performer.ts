@@ -10,7 +10,7 @@ import * as origins from '../ssh/origins.ts';
 import * as receipts from '../ssh/receipt.ts';
 import type { Activity, Finding, Owner, Result, Sealed, Settle, Step, Survey, Task } from './contract.ts';
 import { failure, owned } from './failures.ts';
-import { type Aim, bringAbout, result } from './lane.ts';
+import { bringAbout, type Change, result } from './lane.ts';
 import { answered, awaitState, describe, type State, wrong } from './state.ts';
 import { keyMet, placeOf, type Tools, type Visit, visiting } from './visit.ts';
 import { type Withdrawal, withdrawalOf } from './withdrawal.ts';
@@ -35,8 +35,8 @@ export function createPerformer(tools: Tools, operations: ReadonlyMap<string, Op
         const asked = probes.length + whose.length > 0 ? await visit.ask([...probes, ...whose]) : [];
         const answers = asked.slice(0, probes.length);
         refuseOthers(task.owner, asked[probes.length]);
-        tools.heard.keep(task, probes, answers);
         const explain = task.explain === true;
+        if (!explain) tools.heard.keep(task, probes, answers);
         return { ...met, findings: states.map((state, n) => found(visit, state, state.judge(answers[n]!), explain)) };
       },
       { guessing: task.explain === true },
@@ -118,7 +118,11 @@ async function takenBack(visit: Visit, { probe, judge, perform }: Withdrawal): P
 }
 
 /** The changes with which these steps begin, up to one that somebody else has to explain. */
-function changesOf(operations: ReadonlyMap<string, Operation>, visit: Visit, steps: readonly Step[]): readonly Aim[] {
+function changesOf(
+  operations: ReadonlyMap<string, Operation>,
+  visit: Visit,
+  steps: readonly Step[],
+): readonly Change[] {
   const end = steps.findIndex((step) => {
     const operation = operations.get(step.operation);
     return !operation || !('apply' in operation) || !operation.args.safeParse(step.args).success;

@@ -7,6 +7,7 @@ import { applied } from '../../test/applied.ts';
 import { FakeHosts } from '../../test/fake-host.ts';
 import { ran } from '../../test/sh.ts';
 import { createSshd, type Sshd } from '../../test/sshd.ts';
+import { plainVault } from '../../test/vault.ts';
 import { ACCESS_KEY, ACCESS_SUDO } from '../plan/access-key.ts';
 import { HOST_KEY, HOST_KEY_OTHER, type HostSpec } from '../plan/plan.ts';
 import type { Operation } from '../roles/operation.ts';
@@ -21,15 +22,8 @@ import { createPerformer } from './performer.ts';
 import { byEitherKey, learntBy, reach, tryKey, trySight } from './reach.ts';
 import { createGenerate } from './sealing.ts';
 import { createSecrets } from './secrets.ts';
-import type { Vault } from './vault.ts';
 
-const vault: Vault = {
-  recipient: '',
-  recipientNow: async () => '',
-  seal: async (value) => `sealed:${value}`,
-  open: async (text) => text.slice(7),
-  reseal: async (text) => text,
-};
+const vault = plainVault('sealed:');
 const keys = { 'access.key': makeKey(), 'access.key-2': makeKey() };
 const sealedKeys = Object.fromEntries(Object.entries(keys).map(([name, value]) => [name, `sealed:${value}`]));
 

@@ -1,7 +1,8 @@
+import { isCiphertext } from '../plan/sealed.ts';
 import { makeKey } from '../ssh/access-key.ts';
 import type { GenerateSecrets, Reseal } from './contract.ts';
 import { failure } from './failures.ts';
-import { FOREIGN, isCiphertext } from './secrets.ts';
+import { FOREIGN } from './secrets.ts';
 import { random, type Vault } from './vault.ts';
 
 /** `secrets.generate`: made and sealed in one go, so that no value leaves the worker. */

@@ -1,17 +1,11 @@
 import { expect, it } from 'vitest';
+import { plainVault } from '../../test/vault.ts';
 import type { HostSpec } from '../plan/plan.ts';
 import { digest, secret, sh, text, words } from '../ssh/command.ts';
 import { createGenerate, createReseal } from './sealing.ts';
 import { createSecrets } from './secrets.ts';
-import type { Vault } from './vault.ts';
 
-const vault: Vault = {
-  recipient: '',
-  recipientNow: async () => '',
-  seal: async (value) => `sealed:${value}`,
-  open: async (sealed) => sealed.slice(7),
-  reseal: async (sealed) => sealed,
-};
+const vault = plainVault('sealed:');
 const open = createSecrets(vault, { BACKUP: 'from the worker' });
 const sealed = { password: 'sealed:a "b&c', 'cluster.digestKey': 'sealed:key', backup: 'worker:BACKUP' };
 

@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { ACCESS_KEY, ACCESS_SUDO, isAccessKey, sudoPasswordOf } from '../plan/access-key.ts';
 import { BASTION_KEY, type Bastions, DIGEST_KEY, type Facts, HOST_KEY, type HostSpec } from '../plan/plan.ts';
+import { entryOf, whereaboutsOf } from '../plan/sealed.ts';
 import { wayTo } from '../plan/way.ts';
 import { publicHalf } from '../ssh/access-key.ts';
 import type { Command, Encoding, Secret, Text, Variable } from '../ssh/command.ts';
@@ -9,11 +10,6 @@ import type { Sealed } from './contract.ts';
 import { failure } from './failures.ts';
 import { Redaction } from './redaction.ts';
 import type { Vault } from './vault.ts';
-
-/** In place of a ciphertext: an entry of the worker's own allowlist. */
-const WORKER = 'worker:';
-/** In place of a ciphertext: it was not given, and where it would come from. */
-const ABSENT = 'absent:';
 
 /** The secrets of one activity, opened as they are needed. */
 export interface Secrets {
@@ -51,19 +47,18 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
       const text = sealed[name];
       if (text === undefined && guessing) return randomBytes(16).toString('hex');
       if (text === undefined) throw failure('InvalidArguments', `the secret ${name} did not come along`);
-      if (text.startsWith(ABSENT)) throw absent(name, text.slice(ABSENT.length));
-      if (!text.startsWith(WORKER))
+      const [where, entry] = [whereaboutsOf(text), entryOf(text)];
+      if (where !== undefined) throw notGiven(name, where);
+      if (entry === undefined)
         return vault
           .open(text)
           .catch(() => Promise.reject(failure('InvalidArguments', `${name} was sealed for other workers`, FOREIGN)));
-      const entry = entries[text.slice(WORKER.length)];
-      if (entry === undefined) {
+      const value = entries[entry];
+      if (value === undefined) {
         const hint = 'Name it in the file that FARWEAVE_WORKER_SECRETS points to, and restart the worker.';
-        throw failure('InvalidArguments', `this worker has no entry ${text.slice(WORKER.length)} for ${name}`, {
-          hint,
-        });
+        throw failure('InvalidArguments', `this worker has no entry ${entry} for ${name}`, { hint });
       }
-      return entry;
+      return value;
     }
 
     async function secret(name: string): Promise<string> {
@@ -149,9 +144,6 @@ export function createSecrets(vault: Vault, entries: Readonly<Record<string, str
   };
 }
 
-/** Whether it has to be opened: other texts stand in place of a ciphertext. */
-export const isCiphertext = (text: string) => !text.startsWith(WORKER) && !text.startsWith(ABSENT);
-
 export const FOREIGN = {
   hint: 'Seal it for these workers (farweave secrets seal; FARWEAVE_RECIPIENT must be theirs) and apply again. What was generated needs the identity that it was sealed for.',
 };
@@ -165,7 +157,7 @@ function machine(
   return { name, address, port, user, ...(pinned !== undefined && { hostKey: pinned }) };
 }
 
-function absent(name: string, where: string) {
+function notGiven(name: string, where: string) {
   return failure('AuthenticationFailed', `${name} was not given`, {
     hint: `It comes from ${where}: apply again with it.`,
   });

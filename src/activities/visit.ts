@@ -156,15 +156,10 @@ export async function visiting<T>(
     return await act(visit);
   } catch (error) {
     if (pulse.detach.aborted) throw handedOver();
-    if (pulse.cancel.aborted)
-      throw cancelled({ results: visit.results, ...(visit.begun > 0 && { begun: visit.begun }) });
+    const done = { results: visit.results, ...(visit.begun > 0 && { begun: visit.begun }) };
+    if (pulse.cancel.aborted) throw cancelled(done);
     const log = pulse.tail === '' ? {} : { log: lastLines(pulse.tail, 40) };
-    throw classify(
-      error,
-      visit.where,
-      { ...log, ...learntBy(error, by), results: visit.results, ...(visit.begun > 0 && { begun: visit.begun }) },
-      secrets.redact,
-    );
+    throw classify(error, visit.where, { ...log, ...learntBy(error, by), ...done }, secrets.redact);
   } finally {
     pulse.end();
     held.abort();

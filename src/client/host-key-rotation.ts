@@ -1,12 +1,10 @@
-import { compilePlan } from '../plan/compile.ts';
-import { digestOf } from '../plan/digest.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { readKept } from '../spec/kept.ts';
 import { suggestion } from '../spec/problem.ts';
 import type { ClusterView } from '../workflows/contract.ts';
 import { EXIT, Failure } from './errors.ts';
 import type { Draft } from './index.ts';
-import { spared } from './spared.ts';
+import { noneLeaves, partOf } from './part.ts';
 
 /**
  * The plan by which hosts get another key to be known by: made beside the one they have, put in its place, and seen from
@@ -14,24 +12,12 @@ import { spared } from './spared.ts';
  * where one of them is unknown, parked, or held by the cluster file to the key that it has. `now` tells rotations apart.
  */
 export function hostKeyRotation(state: ClusterView, names: readonly string[], now = new Date()): Draft {
-  const { wanted, former, knowledge, version } = state;
-  const cluster = wanted && readKept(wanted);
+  const cluster = state.wanted && readKept(state.wanted);
   if (!cluster) throw new Failure('Nothing is known of what this cluster is to be.', { hint: 'Apply first.' });
-  if (former)
-    throw new Failure('Hosts are still leaving, and nobody may lose the way to them.', { hint: 'Apply first.' });
+  noneLeaves(state);
   const hostKeys = chosen(cluster, state, names);
   const mark = `farweave:${cluster.name}:${now.toISOString()}`;
-  const plan = compilePlan(cluster, knowledge, { purpose: { hostKeys, mark } });
-  const whole = compilePlan(cluster, knowledge);
-  return {
-    plan,
-    digest: digestOf(plan),
-    basis: version,
-    knowledge,
-    spared: spared(plan, cluster.secrets, state),
-    wanted: { ...wanted! },
-    after: { plan: whole, digest: digestOf(whole), part: true },
-  };
+  return partOf(state, cluster, { hostKeys, mark });
 }
 
 /** The hosts of a rotation. */

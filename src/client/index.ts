@@ -4,6 +4,7 @@ import { type Aim, allot, compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
 import { type Packed, pack } from '../plan/pack.ts';
 import { groups, type Knowledge, type Plan } from '../plan/plan.ts';
+import { absent } from '../plan/sealed.ts';
 import type { SecretValue } from '../roles/secret.ts';
 import type { Cluster } from '../spec/cluster.ts';
 import { keep, readKept } from '../spec/kept.ts';
@@ -24,7 +25,7 @@ import type { Farweave } from './connection.ts';
 import { Failure } from './errors.ts';
 import type { Followed } from './follow.ts';
 import { refusal } from './refusal.ts';
-import { absent, type Spared, spared } from './spared.ts';
+import { type Spared, spared } from './spared.ts';
 import { isStuck } from './view.ts';
 import { whoAmI } from './who.ts';
 

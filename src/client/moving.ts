@@ -3,6 +3,7 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { seal } from '../activities/vault.ts';
 import { isAccessKey } from '../plan/access-key.ts';
 import type { Plan } from '../plan/plan.ts';
+import { fromWorker, isCiphertext } from '../plan/sealed.ts';
 import { accessTo, bastionsTo } from '../plan/way.ts';
 import type { SecretValue } from '../roles/secret.ts';
 import {
@@ -23,7 +24,6 @@ import {
 import type { Farweave } from './connection.ts';
 import { refusal } from './refusal.ts';
 import { update } from './requests.ts';
-import { isAbsent } from './spared.ts';
 import { whoAmI } from './who.ts';
 
 /** A cluster as the server's list has it; that may be a moment behind. */
@@ -107,7 +107,7 @@ export async function recall(
   const given = accessTo(hosts, bastions).filter((name) => !isAccessKey(name));
   const entries = given.map(async (name) => {
     const source = sources[name];
-    if (source?.from === 'worker') return [name, `worker:${source.entry}`] as const;
+    if (source?.from === 'worker') return [name, fromWorker(source.entry)] as const;
     return [name, await seal(recipient, secrets[name] ?? '')] as const;
   });
   const sealed = Object.fromEntries(await Promise.all(entries));
@@ -127,7 +127,7 @@ export async function resealed(
 ): Promise<{ readonly sealed: Belongings['sealed']; readonly lost: readonly string[] }> {
   const lost: string[] = [];
   const entries = Object.entries(sealed).map(async ([name, text]) => {
-    if (text.startsWith('worker:') || isAbsent(text)) return [[name, text] as const];
+    if (!isCiphertext(text)) return [[name, text] as const];
     const value = await open(text).catch(() => undefined);
     if (value !== undefined) return [[name, await seal(recipient, value)] as const];
     lost.push(name);

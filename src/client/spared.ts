@@ -1,5 +1,6 @@
 import { ACCESS_KEY, ACCESS_SUDO, givenFor, sudoPasswordOf } from '../plan/access-key.ts';
 import type { HostSpec, Plan } from '../plan/plan.ts';
+import { isAbsent } from '../plan/sealed.ts';
 import type { Generated, SecretReference } from '../roles/secret.ts';
 import type { ClusterView } from '../workflows/contract.ts';
 
@@ -30,14 +31,12 @@ export function spared(
     const from = references[name];
     return needed.has(name) || from === undefined ? [] : [[name, whereabouts(from)] as const];
   });
-  const isKept = (name: string) => needed.has(name) && !isAbsent(state.sealed[name] ?? ABSENT);
+  const isKept = (name: string) => {
+    const sealed = state.sealed[name];
+    return needed.has(name) && sealed !== undefined && !isAbsent(sealed);
+  };
   return { absent: Object.fromEntries(absent), kept: new Set(ours.filter(isKept)) };
 }
-
-/** Stands in place of a ciphertext. */
-const ABSENT = 'absent:';
-export const isAbsent = (sealed: string): boolean => sealed.startsWith(ABSENT);
-export const absent = (where: string): string => `${ABSENT}${where}`;
 
 /** The hosts that a credential is needed for. */
 export function needing(hosts: Plan['hosts'], state: Known, secret: string): readonly string[] {

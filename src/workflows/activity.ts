@@ -64,10 +64,6 @@ export const undone = (ground: Ground, account: Account, call: Omit<Call, 'type'
   return invoke<readonly Result[]>({ ...call, type }, task(ground, account, call, true));
 };
 
-/** What a survey is told of a host, where it has several. */
-export const surveying = (ground: Ground, account: Account, call: Pick<Call, 'host' | 'stages'>): Task =>
-  task(ground, account, call);
-
 export const settled = (ground: Ground, account: Account, host: HostSpec, parting: Parting = {}) =>
   invoke<void>(
     { host, type: 'host.settle', stages: [], does: 'forget the receipts' },
@@ -86,7 +82,13 @@ export const recalled = (ground: Ground, account: Account, host: HostSpec, copy:
   return invoke<Recalled>(call, { ...task(ground, account, call), copy } satisfies Parameters<Recall>[0]);
 };
 
-function task(ground: Ground, account: Account, { host, stages }: Pick<Call, 'host' | 'stages'>, undo = false): Task {
+/** What an activity is told of a host and of its steps. */
+export function task(
+  ground: Ground,
+  account: Account,
+  { host, stages }: Pick<Call, 'host' | 'stages'>,
+  undo = false,
+): Task {
   const { cluster, revision, rollout, fence, sealed, owner, bastions } = ground;
   // A check of all together must hold without those that are parked: to it, their facts are empty.
   const isCheck = stages.length > 0 && stages.every((stage) => stage.kind === 'check');
@@ -129,20 +131,11 @@ function invoke<R>({ host, type, stages, does, id = type }: Call, input: Inputs)
   return onHost<R>({ cluster, host, type, id, summary: clipped(`${host.name}: ${does}`, 60), timeout }, input);
 }
 
-/** Why an activity did not succeed. */
-export interface Failed {
+/** Why an activity did not succeed. Without `results` it could not tell how far it had come. */
+export interface Failed extends Partial<FailureDetail> {
   readonly type: string;
   /** One line. */
   readonly message: string;
-  /** Of the steps before the one that failed; missing if the activity could not tell. */
-  readonly results?: readonly Result[];
-  /** How many after the one that failed may have begun. */
-  readonly begun?: number;
-  readonly log?: string;
-  readonly hint?: string;
-  readonly shownKey?: string;
-  readonly facts?: Readonly<Record<string, string>>;
-  readonly ended?: true;
   readonly cancelled: boolean;
 }
 

@@ -1,5 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
 import { DIGEST_KEY, type HostSpec, type Plan, type Stage } from '../plan/plan.ts';
+import { fromWorker } from '../plan/sealed.ts';
 import { bastionsTo, isAccessTo, keysOfBastions } from '../plan/way.ts';
 import type { Account } from './account.ts';
 import { fenceFrom } from './activity.ts';
@@ -60,7 +61,7 @@ function windowsOf({ policy, purpose }: Plan, hosts: readonly HostSpec[]): Pick<
 /** In place of a ciphertext: where the worker finds it. */
 export function fromWorkers({ secrets }: Pick<Plan, 'secrets'>): Readonly<Record<string, string>> {
   const entries = Object.entries(secrets).flatMap(([name, source]) =>
-    source.from === 'worker' ? [[name, `worker:${source.entry}`] as const] : [],
+    source.from === 'worker' ? [[name, fromWorker(source.entry)] as const] : [],
   );
   return Object.fromEntries(entries);
 }

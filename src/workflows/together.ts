@@ -2,7 +2,7 @@ import { ApplicationFailure, patched } from '@temporalio/workflow';
 import type { SurveyResult, SurveyTogether, Task } from '../activities/contract.ts';
 import { type Bastions, type Facts, groups, type HostSpec } from '../plan/plan.ts';
 import type { Account } from './account.ts';
-import { clipped, type Ground, MARGIN, type Parting, settled, settling, surveying } from './activity.ts';
+import { clipped, type Ground, MARGIN, type Parting, settled, settling, task } from './activity.ts';
 import type { PlacedStage } from './contract.ts';
 import { onHost } from './host-queue.ts';
 
@@ -35,7 +35,7 @@ export function looks(
   return new Map(
     all.flatMap((some) => {
       const own = stages.filter((stage) => stage.hosts.includes(some[0]!.name));
-      const tasks = some.map((host) => surveying(ground, account, { host, stages: own }));
+      const tasks = some.map((host) => task(ground, account, { host, stages: own }));
       const answers = act<Awaited<ReturnType<SurveyTogether>>>('hosts.survey', tasks, 'survey');
       return some.map(({ name }, n) => [name, async () => found((await answers)[n]!)] as const);
     }),

@@ -23,6 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'plan/policy',
     'plan/way',
     'plan/access-key',
+    'plan/sealed',
   ],
   activities: [
     'roles',

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { currentOf, identityOf, openerOf, retireIdentities, rotateIdentity } from '../../../activities/vault.ts';
+import { isCiphertext } from '../../../plan/sealed.ts';
 import { type ClusterState, isPending } from '../../../workflows/contract.ts';
 import { type At, readSpec, stateOf, withTemporal, writeJson } from '../../command.ts';
 import type { Farweave } from '../../connection.ts';
@@ -9,7 +10,6 @@ import { EXIT, Failure } from '../../errors.ts';
 import { count } from '../../format.ts';
 import { status } from '../../index.ts';
 import { clusters, reseal } from '../../moving.ts';
-import { isAbsent } from '../../spared.ts';
 import { waiting } from '../../waiting.ts';
 
 interface Options {
@@ -147,7 +147,7 @@ async function inFile(at: At): Promise<Given> {
 
 async function closed(sealed: Given, opens: (sealed: string) => Promise<string>): Promise<readonly string[]> {
   const tried = sealed.map(async ([name, text]) => {
-    if (text.startsWith('worker:') || isAbsent(text)) return [];
+    if (!isCiphertext(text)) return [];
     return opens(text).then(
       () => [],
       () => [name],
