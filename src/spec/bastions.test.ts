@@ -1,28 +1,15 @@
 import { expect, it } from 'vitest';
-import { TOY, toys } from '../../test/unit/toy.ts';
+import { parseToy as parse, problemsOf as problems, TOY, toys } from '../../test/unit/toy.ts';
 import { compilePlan } from '../plan/compile.ts';
 import { digestOf } from '../plan/digest.ts';
 import { printPlan } from '../plan/print.ts';
 import { readCluster } from './file.ts';
-import { parseCluster } from './parse.ts';
-import { line, SpecError } from './problem.ts';
-
-const parse = (text: string) => parseCluster(text, { file: 'cluster.yaml', roles: toys });
 
 /** The toy with some bastions, and who goes by which. */
 function toy(bastions: string, { ams = '', vm2 = '', access = '' } = {}): string {
   return TOY.replace('{ timezone: Europe/Amsterdam }', `{ timezone: Europe/Amsterdam${ams && `, via: ${ams}`} }`)
     .replace('  password: { file: vm2.txt }', `  password: { file: vm2.txt }${vm2 && `\n    via: ${vm2}`}`)
     .replace('hosts:\n', `${access && `  via: ${access}\n`}bastions:\n${bastions}\nhosts:\n`);
-}
-
-function problems(text: string): readonly string[] {
-  try {
-    return parse(text).warnings.map(line);
-  } catch (error) {
-    if (error instanceof SpecError) return error.problems.map(line);
-    throw error;
-  }
 }
 
 const GATE = '  gate: { address: 192.0.2.1, password: { env: GATE } }';

@@ -1,19 +1,5 @@
 import { expect, it } from 'vitest';
-import { TOY, toys } from '../../test/unit/toy.ts';
-import { parseCluster } from './parse.ts';
-import { line, SpecError } from './problem.ts';
-
-const parse = (text: string) => parseCluster(text, { file: 'cluster.yaml', roles: toys });
-
-/** The problems of a text, as lines. */
-function problems(text: string): readonly string[] {
-  try {
-    return parse(text).warnings.map(line);
-  } catch (error) {
-    if (error instanceof SpecError) return error.problems.map(line);
-    throw error;
-  }
-}
+import { parseToy as parse, problemsOf as problems, TOY } from '../../test/unit/toy.ts';
 
 /** The toy's text with one place changed. */
 function changed(from: string, to: string): string {

@@ -1,19 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { parseCluster } from '../../src/spec/parse.ts';
-import { line, SpecError } from '../../src/spec/problem.ts';
+import { problemsOf } from './toy.ts';
 
 // What the real roles refuse, on the cluster of the article. What the frame refuses stands in src/spec/parse.test.ts.
 const ARTICLE = readFileSync(new URL('../../examples/nodebb.yaml', import.meta.url), 'utf8');
 
-function problems(text: string): readonly string[] {
-  try {
-    return parseCluster(text, { file: 'cluster.yaml' }).warnings.map(line);
-  } catch (error) {
-    if (error instanceof SpecError) return error.problems.map(line);
-    throw error;
-  }
-}
+const problems = (text: string) => problemsOf(text, (article) => parseCluster(article, { file: 'cluster.yaml' }));
 
 function changed(from: string, to: string): string {
   expect(ARTICLE).toContain(from);

@@ -4,6 +4,8 @@ import type { Network } from '../../src/roles/network.ts';
 import { type Behaviour, operation, same } from '../../src/roles/operation.ts';
 import { hostNames, type Role } from '../../src/roles/role.ts';
 import { SecretReference } from '../../src/roles/secret.ts';
+import { type Parsed, parseCluster } from '../../src/spec/parse.ts';
+import { line, SpecError } from '../../src/spec/problem.ts';
 import { sh } from '../../src/ssh/command.ts';
 
 const probe = (host: HostSpec) => sh`cat ${`/etc/${host.name}`}`;
@@ -127,3 +129,16 @@ roles:
   store:
     package: store-server
 `;
+
+/** The toy, or a variation of it, as a cluster. */
+export const parseToy = (text: string): Parsed => parseCluster(text, { file: 'cluster.yaml', roles: toys });
+
+/** What is wrong with a cluster file, or might be, a line each. */
+export function problemsOf(text: string, parse: (text: string) => Parsed = parseToy): readonly string[] {
+  try {
+    return parse(text).warnings.map(line);
+  } catch (error) {
+    if (error instanceof SpecError) return error.problems.map(line);
+    throw error;
+  }
+}
